@@ -1,0 +1,229 @@
+//! The settings as types, one struct per section of `df-middleware.toml`.
+//! Meanings, defaults and environment names: `df-middleware.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Every setting of the daemon.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Listener.
+    pub server: Server,
+    /// PostgreSQL, ours or somebody's.
+    pub database: Database,
+    /// GoHighLevel.
+    pub ghl: Ghl,
+    /// Aloware.
+    pub aloware: Aloware,
+    /// The texting vendor.
+    pub texting: Texting,
+    /// Synchronisation rules.
+    pub sync: Sync,
+    /// The task pool.
+    pub jobs: Jobs,
+    /// Outgoing HTTP.
+    pub http: Http,
+    /// `admin.secret`: guards `/api/admin`, `/api/sync`, `/api/messages`.
+    pub admin_secret: SecretString,
+    /// `alerts.webhook_url`.
+    pub alert_webhook_url: Option<Url>,
+    /// `reconcile.cron`: six fields, UTC; `None` is `off`.
+    pub reconcile_cron: Option<String>,
+    /// `retention.done_events`.
+    pub retention_done: Duration,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Largest accepted body in bytes.
+    pub body_limit: usize,
+    /// How long a stop waits for work in flight.
+    pub shutdown_grace: Duration,
+    /// Tracing filter.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// `[database]`
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// A server to use; `None` starts the embedded one.
+    pub url: Option<SecretString>,
+    /// Connections in the one pool.
+    pub pool_size: usize,
+    /// Embedded cluster and spool.
+    pub data_dir: PathBuf,
+    /// Where `initdb` and `postgres` are.
+    pub postgres_bin_dir: Option<PathBuf>,
+}
+
+/// `count` requests per `period`, as in `80/10s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests.
+    pub count: u32,
+    /// In this time.
+    pub period: Duration,
+}
+
+/// `[ghl]`
+#[derive(Clone, Debug)]
+pub struct Ghl {
+    /// API root, without a trailing slash.
+    pub base_url: Url,
+    /// Private Integration Token.
+    pub api_key: SecretString,
+    /// Tried when `api_key` answers 401, during rotation.
+    pub api_key_next: Option<SecretString>,
+    /// The sub-account.
+    pub location_id: String,
+    /// Shared secret of HMAC-signed and path-secret webhooks.
+    pub webhook_secret: Option<SecretString>,
+    /// Raw 32-byte Ed25519 public keys.
+    pub webhook_public_keys: Vec<[u8; 32]>,
+    /// Whether an unsigned delivery without the path secret is refused.
+    pub webhook_require_signature: bool,
+    /// Burst budget.
+    pub rate_limit: Rate,
+    /// Requests a day.
+    pub daily_limit: u32,
+    /// Set: texts go into conversations; unset: notes.
+    pub conversation_provider_id: Option<String>,
+    /// Our field name to GHL custom field id.
+    pub custom_fields: BTreeMap<String, String>,
+}
+
+/// `[aloware]`
+#[derive(Clone, Debug)]
+pub struct Aloware {
+    /// API root, without a trailing slash.
+    pub base_url: Url,
+    /// Query on GET, JSON body on POST.
+    pub api_token: SecretString,
+    /// Basic user of the webhook.
+    pub webhook_user: SecretString,
+    /// Basic password of the webhook; may contain `:`.
+    pub webhook_pass: SecretString,
+    /// Bearer token of the webhook, an alternative to Basic.
+    pub webhook_bearer: Option<SecretString>,
+    /// Event names let in; empty means all.
+    pub allowed_events: Vec<String>,
+    /// Burst budget.
+    pub rate_limit: Rate,
+    /// GHL tag (lower case) to Aloware list id.
+    pub tag_lists: BTreeMap<String, String>,
+    /// Which of Aloware's paths are used.
+    pub call_surface: CallSurface,
+}
+
+/// Which of Aloware's paths are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallSurface {
+    /// Only the documented ones.
+    Documented,
+    /// Also the seed's `/calls/{id}`, where an account has them.
+    Legacy,
+}
+
+/// `[texting]`
+#[derive(Clone, Debug)]
+pub struct Texting {
+    /// API root; unset: nothing can be sent.
+    pub base_url: Option<Url>,
+    /// Bearer token; unset: nothing can be sent.
+    pub api_key: Option<SecretString>,
+    /// Accepted `X-Texting-Secret` values; empty: every delivery is refused.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Our own numbers, as written; the first is the default sender.
+    pub from_numbers: Vec<String>,
+    /// Passed through to the vendor.
+    pub location_id: Option<String>,
+    /// Whether texts are also mapped to Aloware contacts.
+    pub sync_to_aloware: bool,
+    /// Payload dialect.
+    pub vendor: TextingVendor,
+}
+
+/// Payload dialect and signature scheme of the texting vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextingVendor {
+    /// The seed's own shape.
+    Generic,
+}
+
+/// `[sync]`
+#[derive(Clone, Debug)]
+pub struct Sync {
+    /// Who wins for contact fields.
+    pub contact_source_of_truth: SourceOfTruth,
+    /// What becomes of recording links.
+    pub recording_links: RecordingLinks,
+    /// Two-letter region for numbers without `+`.
+    pub default_region: String,
+}
+
+/// Who wins for contact fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceOfTruth {
+    /// GHL's values as they are.
+    Ghl,
+    /// Aloware's values as they are.
+    Aloware,
+    /// Field rules, then three-way against the last synchronised state.
+    Merge,
+}
+
+/// What becomes of recording links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingLinks {
+    /// Written into the note.
+    Note,
+    /// Left out.
+    Omit,
+}
+
+/// `[jobs]`
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    /// `X-DF-JOBS-SECRET`.
+    pub secret: SecretString,
+    /// Most events one run-once call handles, 1..=1000.
+    pub batch_size: u32,
+    /// Events in flight per process.
+    pub concurrency: usize,
+    /// Failed runs before an event is dead.
+    pub retry_limit: u16,
+    /// First back-off.
+    pub retry_delay: Duration,
+    /// Longest back-off.
+    pub retry_max_delay: Duration,
+    /// How long a claim holds without renewal.
+    pub lease: Duration,
+    /// Fallback poll.
+    pub poll_interval: Duration,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Time allowed for one vendor call.
+    pub timeout: Duration,
+}
