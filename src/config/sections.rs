@@ -30,8 +30,9 @@ pub struct Settings {
     pub http: Http,
     /// `admin.secret`: guards `/api/admin`, `/api/sync`, `/api/messages`.
     pub admin_secret: SecretString,
-    /// `alerts.webhook_url`.
-    pub alert_webhook_url: Option<Url>,
+    /// `alerts.webhook_url`, an http(s) URL; whoever has it can post, so it is
+    /// kept as a secret.
+    pub alert_webhook_url: Option<SecretString>,
     /// `reconcile.cron`: six fields, UTC; `None` is `off`.
     pub reconcile_cron: Option<String>,
     /// `retention.done_events`.
@@ -87,7 +88,7 @@ pub struct Rate {
 /// `[ghl]`
 #[derive(Clone, Debug)]
 pub struct Ghl {
-    /// API root, without a trailing slash.
+    /// API root without a trailing slash, except the one `Url` gives an empty path.
     pub base_url: Url,
     /// Private Integration Token.
     pub api_key: SecretString,
@@ -114,7 +115,7 @@ pub struct Ghl {
 /// `[aloware]`
 #[derive(Clone, Debug)]
 pub struct Aloware {
-    /// API root, without a trailing slash.
+    /// API root without a trailing slash, except the one `Url` gives an empty path.
     pub base_url: Url,
     /// Query on GET, JSON body on POST.
     pub api_token: SecretString,
@@ -146,7 +147,7 @@ pub enum CallSurface {
 /// `[texting]`
 #[derive(Clone, Debug)]
 pub struct Texting {
-    /// API root; unset: nothing can be sent.
+    /// API root, as those above; unset: nothing can be sent.
     pub base_url: Option<Url>,
     /// Bearer token; unset: nothing can be sent.
     pub api_key: Option<SecretString>,
