@@ -7,3 +7,6 @@ pub mod compliance;
 pub mod config;
 pub mod domain;
 pub mod loops;
+pub mod queue;
+pub mod store;
+pub mod wire;

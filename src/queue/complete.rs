@@ -1,0 +1,145 @@
+//! Giving lanes back: results, log rows and confirmed effects of many lanes in
+//! one statement and one commit. A lane whose epoch moved on is fenced: nothing
+//! of its run is stored.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+
+use crate::domain::{EventStatus, EventTable, LogEntry};
+use crate::store::StoreError;
+use crate::store::effects::{Confirmed, columns};
+
+/// One lane, run.
+#[derive(Debug)]
+pub(crate) struct FinishedLane {
+    pub(crate) key: i64,
+    pub(crate) epoch: i64,
+    /// `arrivals` as of the claim: more than that now means more to do.
+    pub(crate) arrivals: i64,
+    /// Highest sequence number that is finished; 0 = none, -1 = the claim
+    /// brought no events and the lane is only let go.
+    pub(crate) through: i64,
+    /// When the lane may run again, if an event of it must wait.
+    pub(crate) wait: Option<Duration>,
+    pub(crate) events: Vec<FinishedEvent>,
+    pub(crate) confirmed: Vec<Confirmed>,
+}
+
+/// One event, run or handed back.
+#[derive(Debug)]
+pub(crate) struct FinishedEvent {
+    pub(crate) table: EventTable,
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) source_id: String,
+    pub(crate) status: EventStatus,
+    pub(crate) attempts: i16,
+    pub(crate) error: Option<String>,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) log: Vec<LogEntry>,
+}
+
+// `lk` locks the rows and so reads the newest tail: "nothing left" decided from
+// a snapshot would lose the wake-up of an event stored at the same moment.
+const COMPLETE: &str = "
+WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
+                          AS f(key, epoch, through, wait, arrivals)),
+lk AS MATERIALIZED (
+  SELECT l.key, f.through, f.wait,
+         l.tail_seq <= f.through AND l.arrivals = f.arrivals AND f.wait IS NULL AS empty
+    FROM event_lanes l JOIN fin f ON l.key = f.key AND l.epoch = f.epoch
+   WHERE l.key = ANY ($1) ORDER BY l.key FOR UPDATE OF l),
+ok AS MATERIALIZED (
+  SELECT d.* FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::smallint[], $10::text[])
+      AS d(seq, key, tbl, st, att, err)
+   WHERE d.key = ANY (ARRAY(SELECT key FROM lk))),
+web AS (
+  UPDATE webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
+         processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
+    FROM ok WHERE ok.tbl = 'webhook' AND e.seq = ok.seq AND e.order_key = ok.key AND e.processed_at IS NULL
+     AND e.seq = ANY ($5) RETURNING e.seq),
+txt AS (
+  UPDATE texting_webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
+         processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
+    FROM ok WHERE ok.tbl = 'texting' AND e.seq = ok.seq AND e.order_key = ok.key AND e.processed_at IS NULL
+     AND e.seq = ANY ($5) RETURNING e.seq),
+log AS (
+  INSERT INTO sync_log (direction, entity_type, entity_id, source_id, target_id, status, started_at, finished_at,
+                        error_message, correlation_id, decisions)
+  SELECT g.dir, g.ent, g.ent_id, g.src, g.tgt, g.st, g.at, clock_timestamp(), g.msg, g.corr, g.dec::jsonb
+    FROM unnest($11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+                $18::timestamptz[], $19::text[], $20::text[], $21::text[])
+      AS g(seq, dir, ent, ent_id, src, tgt, st, at, msg, corr, dec)
+   WHERE g.seq = ANY (ARRAY(SELECT seq FROM web UNION ALL SELECT seq FROM txt))),
+eff AS (
+  UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
+    FROM unnest($22::text[], $23::text[], $24::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step),
+del AS (
+  DELETE FROM event_lanes l USING lk WHERE l.key = lk.key AND l.key = ANY ($1) AND lk.empty),
+upd AS (
+  UPDATE event_lanes l SET ready_at = now() + coalesce(lk.wait, 0) * interval '1 second', owner = NULL,
+         attempts = CASE WHEN lk.through < 0 THEN l.attempts ELSE 0 END
+    FROM lk WHERE l.key = lk.key AND l.key = ANY ($1) AND NOT lk.empty)
+SELECT key FROM lk";
+
+/// Stores the results of many lanes and answers the keys that were still ours.
+/// Confirmed effects are stored even for a fenced lane: the write did happen.
+///
+/// # Errors
+/// Any statement failure; nothing is stored then and the call may be repeated.
+pub(crate) async fn complete<C: GenericClient>(
+    client: &C,
+    finished: &[FinishedLane],
+) -> Result<HashSet<i64>, StoreError> {
+    let events: Vec<(i64, &FinishedEvent)> = finished
+        .iter()
+        .flat_map(|lane| lane.events.iter().map(move |event| (lane.key, event)))
+        .collect();
+    let logs: Vec<(&FinishedEvent, &LogEntry)> = events
+        .iter()
+        .flat_map(|(_, event)| event.log.iter().map(move |entry| (*event, entry)))
+        .collect();
+    let confirmed: Vec<Confirmed> = finished.iter().flat_map(|lane| lane.confirmed.clone()).collect();
+    let (steps, ids, prints) = columns(&confirmed);
+    let decisions: Vec<Option<String>> = logs
+        .iter()
+        .map(|(_, entry)| entry.decisions.as_ref().map(ToString::to_string))
+        .collect();
+    let statement = client.prepare_cached(COMPLETE).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &finished.iter().map(|l| l.key).collect::<Vec<_>>(),
+                &finished.iter().map(|l| l.epoch).collect::<Vec<_>>(),
+                &finished.iter().map(|l| l.through).collect::<Vec<_>>(),
+                &finished.iter().map(|l| l.wait.map(|w| w.as_secs_f64())).collect::<Vec<_>>(),
+                &events.iter().map(|(_, e)| e.seq).collect::<Vec<_>>(),
+                &events.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+                &events.iter().map(|(_, e)| e.table.as_str()).collect::<Vec<_>>(),
+                &events.iter().map(|(_, e)| e.status.as_str()).collect::<Vec<_>>(),
+                &events.iter().map(|(_, e)| e.attempts).collect::<Vec<_>>(),
+                &events.iter().map(|(_, e)| e.error.as_deref()).collect::<Vec<_>>(),
+                &logs.iter().map(|(e, _)| e.seq).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.flow.as_str()).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.entity_type.as_str()).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.entity_id.as_str()).collect::<Vec<_>>(),
+                &logs.iter().map(|(e, _)| e.source_id.as_str()).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.target_id.as_deref()).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.status.as_str()).collect::<Vec<_>>(),
+                &logs.iter().map(|(e, _)| e.started_at).collect::<Vec<_>>(),
+                &logs.iter().map(|(_, g)| g.message.as_deref()).collect::<Vec<_>>(),
+                &logs.iter().map(|(e, _)| e.id.as_str()).collect::<Vec<_>>(),
+                &decisions,
+                &steps,
+                &ids,
+                &prints,
+                &finished.iter().map(|l| l.arrivals).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

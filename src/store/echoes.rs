@@ -1,0 +1,28 @@
+//! The echo ledger: what we wrote, for as long as its webhook may come back.
+//! Rows are written by [`super::effects::announce`].
+
+use deadpool_postgres::GenericClient;
+
+use super::StoreError;
+
+const LIVE: &str = "SELECT fingerprint FROM echoes WHERE vendor = $1 AND entity_id = $2 AND expires_at > now()";
+const PRUNE: &str = "DELETE FROM echoes WHERE expires_at < now()";
+
+/// Fingerprints of our recent writes to this entity.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn live<C: GenericClient>(client: &C, vendor: &str, entity_id: &str) -> Result<Vec<String>, StoreError> {
+    let statement = client.prepare_cached(LIVE).await?;
+    let rows = client.query(&statement, &[&vendor, &entity_id]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Removes echoes that can no longer come back; answers how many.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn prune<C: GenericClient>(client: &C) -> Result<u64, StoreError> {
+    let statement = client.prepare_cached(PRUNE).await?;
+    Ok(client.execute(&statement, &[]).await?)
+}

@@ -1,0 +1,87 @@
+//! Which text is which message in each system.
+
+use deadpool_postgres::GenericClient;
+
+use super::StoreError;
+
+/// What is known about one text. Unknown values leave stored ones alone.
+#[derive(Clone, Debug, Default)]
+pub struct Message<'a> {
+    /// The texting vendor's id: the key.
+    pub texting_id: Option<&'a str>,
+    /// The GHL message or note id.
+    pub ghl_id: Option<&'a str>,
+    /// The vendor's conversation.
+    pub conversation_id: Option<&'a str>,
+    /// The GHL contact.
+    pub ghl_contact_id: Option<&'a str>,
+    /// The Aloware contact.
+    pub aloware_contact_id: Option<&'a str>,
+    /// E.164 sender.
+    pub from: Option<&'a str>,
+    /// E.164 recipient.
+    pub to: Option<&'a str>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<&'a str>,
+}
+
+const UPSERT: &str = "
+INSERT INTO message_mappings (texting_message_id, ghl_message_id, conversation_id, ghl_contact_id, aloware_contact_id,
+                              from_number, to_number, direction)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (texting_message_id) DO UPDATE
+   SET ghl_message_id = coalesce(message_mappings.ghl_message_id, excluded.ghl_message_id),
+       conversation_id = coalesce(message_mappings.conversation_id, excluded.conversation_id),
+       ghl_contact_id = coalesce(message_mappings.ghl_contact_id, excluded.ghl_contact_id),
+       aloware_contact_id = coalesce(message_mappings.aloware_contact_id, excluded.aloware_contact_id),
+       from_number = coalesce(message_mappings.from_number, excluded.from_number),
+       to_number = coalesce(message_mappings.to_number, excluded.to_number),
+       direction = coalesce(message_mappings.direction, excluded.direction), updated_at = now()";
+
+// The vocabulary has ranks: callbacks come late and repeated, a final state never goes back.
+const SET_STATUS: &str = "
+UPDATE message_mappings SET delivery_status = $2, error_code = $3, updated_at = now()
+ WHERE texting_message_id = $1
+   AND coalesce(array_position(ARRAY['queued', 'sent', 'failed', 'delivered'], delivery_status), 0)
+       < array_position(ARRAY['queued', 'sent', 'failed', 'delivered'], $2)
+RETURNING ghl_contact_id";
+
+/// Stores or completes a message's row.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn upsert<C: GenericClient>(client: &C, message: &Message<'_>) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(UPSERT).await?;
+    client
+        .execute(
+            &statement,
+            &[
+                &message.texting_id,
+                &message.ghl_id,
+                &message.conversation_id,
+                &message.ghl_contact_id,
+                &message.aloware_contact_id,
+                &message.from,
+                &message.to,
+                &message.direction,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Advances a message's delivery status (`queued`, `sent`, `delivered`,
+/// `failed`); a lower rank changes nothing. Answers whether a row changed.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn set_status<C: GenericClient>(
+    client: &C,
+    texting_id: &str,
+    status: &str,
+    error_code: Option<&str>,
+) -> Result<bool, StoreError> {
+    let statement = client.prepare_cached(SET_STATUS).await?;
+    let row = client.query_opt(&statement, &[&texting_id, &status, &error_code]).await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,17 @@
+//! The tables: one file per table, SQL text beside its function. Nothing here
+//! knows a vendor, and nothing here decides.
+
+pub mod contact_mappings;
+pub mod echoes;
+pub mod effects;
+mod error;
+pub mod events;
+pub mod ingest;
+pub mod message_mappings;
+pub mod opt_outs;
+pub mod outbound_messages;
+mod pool;
+pub mod quarantine;
+
+pub use error::StoreError;
+pub use pool::{Db, migrate};

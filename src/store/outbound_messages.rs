@@ -1,0 +1,63 @@
+//! Every text we were asked to send, written in the transaction that cleared it.
+
+use deadpool_postgres::GenericClient;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::Phone;
+
+const OPEN: &str = "
+INSERT INTO outbound_messages (id, to_number, from_number, state, reason, correlation_id, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $4 = 'refused' THEN now() END)";
+const CLOSE: &str = "
+UPDATE outbound_messages SET state = $2, reason = $3, vendor_id = $4, finished_at = now()
+ WHERE id = $1 AND state = 'sending'";
+// Held to the end of the transaction: a STOP and a send of one number take turns.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+
+/// Takes the number's lock until the caller's transaction ends.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn lock_number<C: GenericClient>(client: &C, phone: &Phone) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(LOCK).await?;
+    client.query_one(&statement, &[&phone.as_str()]).await?;
+    Ok(())
+}
+
+/// Records a send that was cleared (`sending`) or `refused` for a reason.
+///
+/// # Errors
+/// Any statement failure: the text must then not be sent.
+pub async fn open<C: GenericClient>(
+    client: &C,
+    id: Uuid,
+    to: &Phone,
+    from: Option<&str>,
+    refused: Option<&str>,
+    correlation_id: Option<&str>,
+) -> Result<(), StoreError> {
+    let state = if refused.is_some() { "refused" } else { "sending" };
+    let statement = client.prepare_cached(OPEN).await?;
+    client
+        .execute(&statement, &[&id, &to.as_str(), &from, &state, &refused, &correlation_id])
+        .await?;
+    Ok(())
+}
+
+/// Records how a cleared send ended: `sent`, `failed`, or `unknown` when the
+/// vendor may have taken it.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn close<C: GenericClient>(
+    client: &C,
+    id: Uuid,
+    state: &str,
+    reason: Option<&str>,
+    vendor_id: Option<&str>,
+) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(CLOSE).await?;
+    client.execute(&statement, &[&id, &state, &reason, &vendor_id]).await?;
+    Ok(())
+}

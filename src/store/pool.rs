@@ -1,0 +1,90 @@
+//! The one connection pool, and the migrations that run at boot under a lock.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Config, NoTls};
+
+use super::StoreError;
+
+/// How long a caller waits for a connection before the database counts as away.
+const WAIT: Duration = Duration::from_secs(5);
+/// Serialises migrations of daemons that boot at the same moment.
+const MIGRATION_LOCK: i64 = 0x6466_6d77;
+
+mod embedded_migrations {
+    refinery::embed_migrations!("migrations");
+}
+
+/// The pool shared by listener, task pool and scheduler. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Prepares a pool of `size` connections; connects on first use.
+    ///
+    /// # Errors
+    /// When the pool cannot be built at all (never for an unreachable server).
+    pub fn new(mut config: Config, size: usize) -> anyhow::Result<Self> {
+        config
+            .application_name("df-middleware")
+            .connect_timeout(WAIT)
+            .keepalives_idle(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(10));
+        let manager = Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(WAIT))
+            .recycle_timeout(Some(WAIT))
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// [`StoreError::Pool`] when none can be had within five seconds.
+    pub async fn client(&self) -> Result<Object, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Closes the pool; later calls of [`Db::client`] fail.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// Brings the schema up to date; safe to call from several daemons at once.
+///
+/// # Errors
+/// When the database cannot be reached or a migration fails.
+pub async fn migrate(db: &Db) -> anyhow::Result<()> {
+    let mut client = db.client().await?;
+    client
+        .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
+        .await?;
+    let outcome = embedded_migrations::migrations::runner()
+        .run_async(&mut **client.as_mut())
+        .await;
+    client
+        .execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK])
+        .await?;
+    outcome?;
+    Ok(())
+}
