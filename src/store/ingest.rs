@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
-use super::{StoreError, opt_outs};
-use crate::domain::{ConsentChange, EventTable};
+use super::{StoreError, echoes, opt_outs};
+use crate::domain::{ConsentChange, EventTable, Source};
 
 /// One delivery, ready to be stored.
 #[derive(Clone, Debug)]
@@ -90,10 +90,29 @@ pub async fn insert(client: &mut Client, batch: &[NewEvent]) -> Result<Vec<Strin
     }
     let transaction = client.transaction().await?;
     // Consent first: it must hold even when the delivery turns out to be a repeat.
-    opt_outs::apply(&transaction, &consent).await?;
+    let foreign = without_echoes(&transaction, consent).await?;
+    opt_outs::apply(&transaction, &foreign).await?;
     let stored = insert_rows(&transaction, batch).await?;
     transaction.commit().await?;
     Ok(stored)
+}
+
+/// Leaves out what is our own write coming back.
+async fn without_echoes<'a, C: GenericClient>(
+    client: &C,
+    changes: Vec<&'a ConsentChange>,
+) -> Result<Vec<&'a ConsentChange>, StoreError> {
+    let mut foreign = Vec::with_capacity(changes.len());
+    for change in changes {
+        let own = match &change.unless_echo {
+            Some((id, print)) => echoes::live(client, Source::Ghl.as_str(), id).await?.contains(print),
+            None => false,
+        };
+        if !own {
+            foreign.push(change);
+        }
+    }
+    Ok(foreign)
 }
 
 async fn insert_rows<C: GenericClient>(

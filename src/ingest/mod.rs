@@ -1,0 +1,14 @@
+//! From an authenticated body to a durable row: normalise, key, commit.
+//! Nothing here calls a vendor, and nothing is dropped: what cannot be
+//! understood is stored and closed as skipped later.
+
+mod batch;
+mod consent;
+mod keys;
+pub mod normalise;
+mod spool;
+
+pub use batch::{Ack, Ingest, IngestError, Outbox};
+pub use keys::stored_order_key;
+pub use normalise::{Intake, Prepared, Reading, Rules};
+pub use spool::Spool;

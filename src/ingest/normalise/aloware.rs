@@ -1,0 +1,81 @@
+//! Aloware's bodies. No delivery id exists, so a repeat is the same content
+//! within a day (vendors/aloware.md 3.3: at most once, never redelivered).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Draft, Intake, Prepared, Rules};
+use crate::domain::Source;
+use crate::ingest::consent;
+use crate::ingest::keys::{DedupeKey, Person, no_entity};
+use crate::wire::aloware::{Delivery, event_name};
+
+const WINDOW: TimeDelta = TimeDelta::hours(24);
+
+pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake {
+    // A forwarder may batch; Aloware itself sends single objects.
+    if let Value::Array(items) = payload {
+        let events: Vec<Prepared> = items
+            .iter()
+            .filter_map(|item| Some(prepare(&event_name(item)?, item, at, rules)))
+            .collect();
+        return if events.is_empty() { Intake::Ping } else { Intake::Events(events) };
+    }
+    let Some(name) = event_name(&payload) else {
+        return Intake::Ping;
+    };
+    if !allowed(&name, &rules.allowed) {
+        return Intake::NotAllowed;
+    }
+    Intake::Events(vec![prepare(&name, &payload, at, rules)])
+}
+
+fn prepare(name: &str, payload: &Value, at: DateTime<Utc>, rules: &Rules) -> Prepared {
+    let delivery = Delivery::read(name, payload);
+    let contact = delivery.contact(&rules.hint);
+    let canonical = payload.to_string();
+    Draft {
+        source: Source::Aloware,
+        event_type: name.to_owned(),
+        entity_type: delivery.kind.entity().as_str(),
+        entity_id: delivery
+            .communication_id()
+            .or_else(|| delivery.contact_id().map(|id| id.to_string()))
+            .unwrap_or_else(|| no_entity(&canonical)),
+        dedupe: DedupeKey::by_content("aloware", &canonical, WINDOW, at),
+        consent: consent::of_aloware(&delivery, payload, &rules.hint, &rules.own, at),
+        person: Person {
+            phone: contact.phone.filter(|phone| !rules.own.contains(phone)),
+            aloware: contact.id,
+            ghl: None,
+        },
+        payload: canonical,
+        received_at: at,
+    }
+    .prepare()
+}
+
+/// A name is let in when it is listed, or when it belongs to a family
+/// (`OutboundPhoneCall-…`) of which any member is listed.
+fn allowed(name: &str, list: &[String]) -> bool {
+    let family = |prefix: &str| name.starts_with(prefix) && list.iter().any(|item| item.starts_with(prefix));
+    list.is_empty()
+        || list.iter().any(|item| item == name)
+        || family("OutboundPhoneCall-")
+        || family("InboundPhoneCall-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_member_lets_in_its_family() {
+        let list = vec!["OutboundPhoneCall-DispositionCompleted".to_owned(), "Recording-Saved".to_owned()];
+        assert!(allowed("OutboundPhoneCall-DispositionFailed", &list));
+        assert!(allowed("Recording-Saved", &list));
+        assert!(!allowed("InboundPhoneCall-DispositionCompleted", &list));
+        assert!(!allowed("OutboundPhoneCall", &list));
+        assert!(allowed("anything", &[]));
+    }
+}

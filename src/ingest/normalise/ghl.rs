@@ -1,0 +1,45 @@
+//! GHL's bodies: app events carry a delivery id, workflow bodies carry nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Draft, Intake, Rules};
+use crate::domain::Source;
+use crate::ingest::consent;
+use crate::ingest::keys::{DedupeKey, Person, no_entity};
+use crate::wire::ghl::{Delivery, event_name};
+
+/// Without a delivery id the same bytes may be a new fact soon (a tag set, taken
+/// away and set again), so only a short window counts as a repeat.
+const WINDOW: TimeDelta = TimeDelta::seconds(60);
+
+pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake {
+    let Some(name) = event_name(&payload) else {
+        return Intake::Ping;
+    };
+    let delivery = Delivery::read(&name, &payload);
+    let canonical = payload.to_string();
+    let phone = match delivery.message_text() {
+        Some(_) => delivery.consumer(&rules.hint),
+        None => delivery.contact(&rules.hint).phone,
+    };
+    let draft = Draft {
+        source: Source::Ghl,
+        entity_type: delivery.kind.entity().as_str(),
+        entity_id: delivery.entity_id().unwrap_or_else(|| no_entity(&canonical)),
+        dedupe: match delivery.delivery_id() {
+            Some(id) => DedupeKey::by_id("ghl", &id),
+            None => DedupeKey::by_content("ghl", &canonical, WINDOW, at),
+        },
+        consent: consent::of_ghl(&delivery, &rules.hint, &rules.own, at),
+        person: Person {
+            phone: phone.filter(|phone| !rules.own.contains(phone)),
+            ghl: delivery.contact_id(),
+            aloware: None,
+        },
+        event_type: name.clone(),
+        payload: canonical.clone(),
+        received_at: at,
+    };
+    Intake::Events(vec![draft.prepare()])
+}

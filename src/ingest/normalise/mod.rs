@@ -1,0 +1,148 @@
+//! From a vendor's body to events ready to be stored.
+
+mod aloware;
+mod ghl;
+mod texting;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::keys::{DedupeKey, Person};
+use crate::domain::{ConsentChange, EventTable, Phone, PhoneHint, Source};
+use crate::store::ingest::NewEvent;
+
+/// The settings that reading depends on.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How numbers without `+` are meant.
+    pub hint: PhoneHint,
+    /// Our own numbers.
+    pub own: Vec<Phone>,
+    /// Aloware event names let in; empty means all.
+    pub allowed: Vec<String>,
+}
+
+/// What a body turned out to be.
+#[derive(Debug)]
+pub enum Intake {
+    /// A vendor's test, or nothing that names an event.
+    Ping,
+    /// An event the operator does not want.
+    NotAllowed,
+    /// Events to store, in order.
+    Events(Vec<Prepared>),
+}
+
+/// One event, ready to be stored.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The row to be.
+    pub row: NewEvent,
+    /// Whose it is; the lane can still move to the phone's once the mapping is known.
+    pub person: Person,
+}
+
+/// The body is no JSON.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid JSON")]
+pub struct NotJson;
+
+/// One authenticated body with its arrival.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Whose webhook it came through.
+    pub source: Source,
+    /// The raw bytes.
+    pub body: &'a [u8],
+    /// When it arrived.
+    pub received_at: DateTime<Utc>,
+}
+
+impl Reading<'_> {
+    /// Reads the body by its vendor's rules.
+    ///
+    /// # Errors
+    /// [`NotJson`] when the body is no JSON (or nests deeper than 128 levels).
+    pub fn intake(&self, rules: &Rules) -> Result<Intake, NotJson> {
+        let mut payload: Value = serde_json::from_slice(self.body).map_err(|_| NotJson)?;
+        let text = std::str::from_utf8(self.body).map_err(|_| NotJson)?;
+        let altered = text.contains("\\u0000");
+        if altered {
+            strip_nul(&mut payload);
+        }
+        let at = self.received_at;
+        let mut intake = match self.source {
+            Source::Aloware => aloware::intake(payload, at, rules),
+            Source::Ghl => ghl::intake(payload, at, rules),
+            Source::Texting => texting::intake(payload, at, rules),
+        };
+        if let (Intake::Events(events), false) = (&mut intake, altered)
+            && let [only] = events.as_mut_slice()
+            && !text.trim_start().starts_with('[')
+        {
+            // As sent: re-serialising could round a number.
+            only.row.payload = text.to_owned();
+        }
+        Ok(intake)
+    }
+}
+
+/// PostgreSQL's jsonb cannot hold U+0000; it becomes U+FFFD.
+fn strip_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(strip_nul),
+        Value::Object(map) => {
+            let entries = std::mem::take(map);
+            for (key, mut inner) in entries {
+                strip_nul(&mut inner);
+                map.insert(key.replace('\0', "\u{fffd}"), inner);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The parts of a row that each vendor's reader fills in.
+struct Draft {
+    source: Source,
+    event_type: String,
+    entity_type: &'static str,
+    entity_id: String,
+    dedupe: DedupeKey,
+    person: Person,
+    consent: Vec<ConsentChange>,
+    payload: String,
+    received_at: DateTime<Utc>,
+}
+
+impl Draft {
+    fn prepare(self) -> Prepared {
+        let order_key = self.person.order_key(self.source, self.entity_type, &self.entity_id);
+        let row = NewEvent {
+            id: Uuid::now_v7(),
+            table: match self.source {
+                Source::Texting => EventTable::Texting,
+                Source::Aloware | Source::Ghl => EventTable::Webhook,
+            },
+            source: self.source.as_str(),
+            event_type: self.event_type,
+            entity_type: self.entity_type,
+            entity_id: self.entity_id,
+            order_key,
+            dedupe_key: self.dedupe.key,
+            earlier: self.dedupe.earlier,
+            conversation_id: None,
+            from_number: None,
+            to_number: None,
+            payload: self.payload,
+            received_at: self.received_at,
+            consent: self.consent,
+        };
+        Prepared {
+            row,
+            person: self.person,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The effect ledger as one run sees it: announce before, confirm after.
+
+use uuid::Uuid;
+
+use crate::domain::Failure;
+use crate::loops::Intent;
+use crate::store::effects::{self, Confirmed, Echo, Fence, Prior};
+use crate::store::{Db, StoreError};
+
+/// One run's hand on the ledger. Confirmations ride along with the next
+/// statement; one that is lost in a crash is looked up at the vendor.
+#[derive(Debug)]
+pub struct Ledger<'a> {
+    db: &'a Db,
+    /// The claim under which the run may write; `None` outside any lane.
+    fence: Option<Fence>,
+    event_id: Option<Uuid>,
+    confirmed: Vec<Confirmed>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The ledger of an event's run.
+    pub fn of_event(db: &'a Db, fence: Fence, event_id: Uuid) -> Self {
+        Self {
+            db,
+            fence: Some(fence),
+            event_id: Some(event_id),
+            confirmed: Vec::new(),
+        }
+    }
+
+    /// The ledger of work that a person asked for.
+    pub fn of_person(db: &'a Db) -> Self {
+        Self {
+            db,
+            fence: None,
+            event_id: None,
+            confirmed: Vec::new(),
+        }
+    }
+
+    /// Stores that a write is about to be made, with its echoes, and answers
+    /// what was known of the step.
+    ///
+    /// # Errors
+    /// When the lane is no longer ours or the database is away: the write must
+    /// not be made.
+    pub async fn announce(&mut self, step: &str, echoes: &[Echo]) -> Result<(Prior, Intent), Failure> {
+        let client = self.db.client().await?;
+        let prior = effects::announce(&client, step, self.fence, self.event_id, echoes, &self.confirmed).await?;
+        self.confirmed.clear();
+        Ok((prior, Intent::recorded(step.to_owned())))
+    }
+
+    /// Remembers that a write is in place at the vendor.
+    pub fn confirm(&mut self, intent: &Intent, vendor_id: Option<String>, fingerprint: Option<String>) {
+        self.confirmed.push(Confirmed {
+            step: intent.step().to_owned(),
+            vendor_id,
+            fingerprint,
+        });
+    }
+
+    /// What is still to be stored, for the statement that ends the run.
+    pub fn into_confirmed(self) -> Vec<Confirmed> {
+        self.confirmed
+    }
+
+    /// Stores what is still to be stored, for work outside any lane.
+    ///
+    /// # Errors
+    /// Any statement failure.
+    pub async fn flush(self) -> Result<(), StoreError> {
+        effects::confirm(&self.db.client().await?, &self.confirmed).await
+    }
+}

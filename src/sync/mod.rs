@@ -1,0 +1,88 @@
+//! Do it: each flow brings one event to its effect, idempotently. The names say
+//! the direction (`call::aloware_to_ghl`).
+
+pub mod call;
+pub mod contact;
+pub mod disposition;
+pub mod dnc;
+mod ledger;
+pub mod list;
+pub mod message;
+pub mod note_events;
+mod notes;
+pub mod opt_out;
+mod person;
+
+use crate::config::{RecordingLinks, Settings, SourceOfTruth};
+use crate::conflicts::Mode;
+use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
+use crate::store::{Db, StoreError};
+use crate::vendors::{VendorError, Vendors};
+
+pub use ledger::Ledger;
+
+/// What every flow works with. One per process.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The tables.
+    pub db: Db,
+    /// The vendors.
+    pub vendors: Vendors,
+    /// The rules of `[sync]`, `[aloware]` and `[texting]` the flows ask.
+    pub rules: Rules,
+}
+
+/// The settings that flows depend on.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Who wins for contact fields.
+    pub mode: Mode,
+    /// Whether recording links go into notes.
+    pub recording_links: bool,
+    /// How numbers without `+` are meant.
+    pub hint: PhoneHint,
+    /// Our own numbers.
+    pub own: Vec<Phone>,
+    /// GHL tag (lower case) to Aloware list id.
+    pub tag_lists: std::collections::BTreeMap<String, String>,
+    /// Whether texts are also mapped to Aloware contacts.
+    pub texting_to_aloware: bool,
+}
+
+impl Rules {
+    /// Takes the rules out of the settings.
+    pub fn from_settings(settings: &Settings) -> Self {
+        let hint = PhoneHint::region(&settings.sync.default_region);
+        Self {
+            mode: match settings.sync.contact_source_of_truth {
+                SourceOfTruth::Ghl => Mode::Ghl,
+                SourceOfTruth::Aloware => Mode::Aloware,
+                SourceOfTruth::Merge => Mode::Merge,
+            },
+            recording_links: settings.sync.recording_links == RecordingLinks::Note,
+            own: settings.texting.from_numbers.iter().filter_map(|raw| Phone::parse(raw, &hint)).collect(),
+            hint,
+            tag_lists: settings.aloware.tag_lists.clone(),
+            texting_to_aloware: settings.texting.sync_to_aloware,
+        }
+    }
+}
+
+/// How a flow ends: the rows for `sync_log`, or why there is no effect yet.
+pub type Flowed = Result<Vec<LogEntry>, Failure>;
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::transient(error.to_string())
+    }
+}
+
+/// A failed GHL call as the run's failure.
+fn ghl_failed(error: VendorError) -> Failure {
+    error.to_failure(Source::Ghl)
+}
+
+/// A failed Aloware call as the run's failure.
+fn aloware_failed(error: VendorError) -> Failure {
+    error.to_failure(Source::Aloware)
+}

@@ -1,0 +1,82 @@
+//! Notes: written once, found again by their marker, updated in place.
+
+use sha2::{Digest, Sha256};
+
+use super::{Desk, Ledger, ghl_failed};
+use crate::domain::{Failure, GhlContactId};
+use crate::store::effects::Prior;
+use crate::vendors::VendorError;
+
+/// The last line of a note of ours: tells which delivery wrote it, so that a
+/// note whose confirmation was lost in a crash is found instead of repeated.
+pub(super) fn marker(kind: &str, id: &str) -> String {
+    format!("[df:{kind}:{id}]")
+}
+
+/// What a content is compared by.
+pub(super) fn fingerprint(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// Brings the note of `step` to `body` (which ends with `marker`) and answers
+/// its id: created once, updated when a later delivery knows more.
+pub(super) async fn put(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    step: &str,
+    marker: &str,
+    body: &str,
+) -> Result<String, Failure> {
+    let print = fingerprint(body);
+    let ghl = &desk.vendors.ghl;
+    let (prior, intent) = ledger.announce(step, &[]).await?;
+    let existing = match prior {
+        Prior::Fresh => None,
+        Prior::Done { vendor_id: Some(id), fingerprint } if fingerprint.as_deref() == Some(print.as_str()) => return Ok(id),
+        Prior::Done { vendor_id, .. } => vendor_id,
+        Prior::Unconfirmed => {
+            let notes = ghl.list_notes(contact).await.map_err(|e| gone(e, contact))?;
+            match notes.into_iter().find(|note| note.body.contains(marker)) {
+                Some(note) if note.body == body => {
+                    ledger.confirm(&intent, Some(note.id.clone()), Some(print));
+                    return Ok(note.id);
+                }
+                found => found.map(|note| note.id),
+            }
+        }
+    };
+    let updated = match &existing {
+        Some(id) => match ghl.update_note(&intent, contact, id, body).await {
+            Ok(()) => existing.clone(),
+            // Somebody deleted the note: write it anew.
+            Err(VendorError::NotFound) => None,
+            Err(error) => return Err(ghl_failed(error)),
+        },
+        None => None,
+    };
+    let id = match updated {
+        Some(id) => id,
+        None => ghl.create_note(&intent, contact, body).await.map_err(|e| gone(e, contact))?,
+    };
+    ledger.confirm(&intent, Some(id.clone()), Some(print));
+    Ok(id)
+}
+
+/// The failure text by which a run says that GHL no longer has a contact.
+const GONE: &str = "ghl contact gone";
+
+/// A mapped contact that GHL no longer has fails the run; the router then
+/// forgets the mapping and the next run finds the person anew.
+fn gone(error: VendorError, contact: &GhlContactId) -> Failure {
+    match error {
+        VendorError::NotFound => Failure::transient(format!("{GONE}: {contact}")),
+        other => ghl_failed(other),
+    }
+}
+
+/// The contact a failure says is gone.
+pub(super) fn gone_contact(failure: &Failure) -> Option<GhlContactId> {
+    let id = failure.reason().strip_prefix(GONE)?.strip_prefix(": ")?;
+    GhlContactId::new(id)
+}
