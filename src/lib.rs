@@ -7,3 +7,5 @@ pub mod compliance;
 pub mod config;
 pub mod domain;
 pub mod loops;
+pub mod vendors;
+pub mod wire;

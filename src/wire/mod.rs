@@ -1,0 +1,7 @@
+//! The vendors' JSON, read tolerantly into the words of the business. Pure:
+//! no I/O and no opinion about what to do with what was read.
+
+pub mod contact;
+pub mod json;
+
+pub use contact::{aloware_contact, ghl_contact};
