@@ -5,7 +5,7 @@
 //! calls in a window, and a bucket that refills while it empties lets nearly
 //! twice the number through; nor does that crate order its waiters.
 //!
-//! One mutex guards [`State`]; it is never held over an `await`. Waiters sit in
+//! One mutex guards `State`; it is never held over an `await`. Waiters sit in
 //! `state.queue` and are woken through `moved` whenever a place may be free.
 
 use std::collections::{BTreeSet, VecDeque};

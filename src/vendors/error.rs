@@ -163,12 +163,13 @@ impl VendorError {
     pub fn maybe_applied(&self) -> bool {
         match self {
             Self::Transient { maybe_applied, .. } => *maybe_applied,
-            // A 2xx without its proof, and GHL's 422 that creates (I#64).
-            Self::NotJson { .. } | Self::Incomplete { .. } | Self::Unprocessable { .. } => true,
+            // A 2xx without its proof.
+            Self::NotJson { .. } | Self::Incomplete { .. } => true,
             Self::RateLimited { .. }
             | Self::Down { .. }
             | Self::NotFound
             | Self::Duplicate { .. }
+            | Self::Unprocessable { .. }
             | Self::Unauthorized
             | Self::Forbidden
             | Self::OptedOut { .. }

@@ -8,6 +8,7 @@ pub mod aloware;
 pub mod breaker;
 pub mod budget;
 mod classify;
+mod client;
 pub mod error;
 pub mod ghl;
 mod route;
@@ -47,7 +48,7 @@ impl Vendors {
             .into_iter()
             .chain(&settings.texting.base_url)
             .collect();
-        let http = transport::http_client(&bases)?;
+        let http = client::http_client(&bases)?;
         Ok(Self {
             ghl: GhlClient::over(http.clone(), &settings.ghl, &settings.http, region)?,
             aloware: AlowareClient::over(http.clone(), &settings.aloware, &settings.http, region)?,

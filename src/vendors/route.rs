@@ -95,6 +95,20 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_id_comes_back_from_its_own_segment(id: String) {
+            let Ok(route) = Route::new("/contacts").id(&id) else {
+                return Ok(());
+            };
+            let url = url::Url::parse(&format!("https://vendor.example{}", route.as_str())).unwrap();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            proptest::prop_assert_eq!(segments.len(), 2);
+            let read = percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap();
+            proptest::prop_assert_eq!(read.as_ref(), id.as_str());
+        }
+    }
+
     #[test]
     fn dot_segments_are_refused_because_no_encoding_saves_them() {
         for id in [".", "..", ""] {

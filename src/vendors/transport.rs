@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, Response, redirect};
+use reqwest::{Method, Response};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -22,41 +22,9 @@ use super::route::{self, Route};
 use super::signals::Signals;
 use crate::domain::Source;
 
-/// Time allowed for a connection, within the call's own limit.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No documented answer comes near this.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// The HTTP client that all vendors share. Proxies of the environment are used
-/// unless every vendor is on this machine (the sandbox).
-pub(crate) fn http_client(bases: &[&Url]) -> Result<reqwest::Client, SetupError> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("df-middleware/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(redirect::Policy::none());
-    if bases.iter().all(|base| on_this_machine(base)) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(SetupError::Http)
-}
-
-fn on_this_machine(base: &Url) -> bool {
-    match base.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-/// A header value that `Debug` does not show.
-pub(crate) fn bearer(token: &str, vendor: Source) -> Result<HeaderValue, SetupError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| SetupError::Token { vendor })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
 
 /// The way to one vendor. Clones share budget, breaker and connections.
 #[derive(Clone)]
@@ -307,3 +275,7 @@ fn understand(status: u16, declared: Option<bool>, body: &[u8]) -> Result<Answer
         Err(_) => Err(VendorError::NotJson { status }),
     }
 }
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;

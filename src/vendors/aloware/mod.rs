@@ -17,9 +17,10 @@ use serde_json::Value;
 pub use forms::FormRequest;
 
 use super::budget::{Budget, Priority};
+use super::client::http_client;
 use super::error::{SetupError, VendorError};
 use super::route::Route;
-use super::transport::{Call, Transport, encode, http_client};
+use super::transport::{Call, Transport, encode};
 use crate::config;
 use crate::domain::{AlowareContact, AlowareContactId, Phone, PhoneHint, Source};
 use crate::loops::Intent;

@@ -69,9 +69,7 @@ impl GhlClient {
         let route = Route::new("/contacts/search/duplicate");
         let query = [("locationId", self.shared.location_id.as_str()), by];
         match self.read("find_contact", &route, &query).await {
-            Ok(answer) if at(&answer, "contact").is_none() && at(&answer, "id").is_none() => {
-                Ok(None)
-            }
+            Ok(answer) if answer.is_object() && nobody(&answer) => Ok(None),
             Ok(answer) => self.contact(&answer).map(|(contact, _)| Some(contact)),
             Err(VendorError::NotFound) => Ok(None),
             Err(other) => Err(other),
@@ -157,6 +155,11 @@ impl GhlClient {
         })?;
         Ok((contact, id))
     }
+}
+
+/// `{"contact":null}` is how nobody looks (vendors/ghl.md 2).
+fn nobody(answer: &Value) -> bool {
+    at(answer, "contact").is_none() && at(answer, "id").is_none()
 }
 
 /// `/contacts/{id}`

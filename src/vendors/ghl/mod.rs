@@ -26,9 +26,10 @@ pub use conversations::{MessageRecord, MessageStatus};
 pub use notes::Note;
 
 use super::budget::{Budget, Priority};
+use super::client::{bearer, http_client};
 use super::error::{SetupError, VendorError};
 use super::route::Route;
-use super::transport::{Call, Transport, bearer, encode, http_client};
+use super::transport::{Call, Transport, encode};
 use crate::config;
 use crate::domain::{PhoneHint, Source};
 
@@ -176,9 +177,19 @@ impl GhlClient {
                 ),
             ],
             body,
-            priority: self.lane.unwrap_or(operation.priority),
+            priority: self.priority(operation.priority),
         };
         Ok(self.shared.transport.send(call).await?.json)
+    }
+
+    /// An opt-out goes first in whatever lane the client is.
+    fn priority(&self, own: Priority) -> Priority {
+        match own {
+            Priority::OptOut => own,
+            Priority::Message | Priority::Contact | Priority::Background => {
+                self.lane.unwrap_or(own)
+            }
+        }
     }
 
     async fn read(

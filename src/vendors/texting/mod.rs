@@ -14,9 +14,10 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::budget::{Budget, Priority};
+use super::client::{bearer, http_client};
 use super::error::{SetupError, VendorError};
 use super::route::Route;
-use super::transport::{Call, Transport, bearer, encode, http_client};
+use super::transport::{Call, Transport, encode};
 use crate::compliance::Cleared;
 use crate::config::{self, Rate};
 use crate::domain::Source;
