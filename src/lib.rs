@@ -5,8 +5,11 @@
 
 pub mod compliance;
 pub mod config;
+pub mod conflicts;
 pub mod domain;
+pub mod ingest;
 pub mod loops;
 pub mod queue;
 pub mod store;
+pub mod vendors;
 pub mod wire;

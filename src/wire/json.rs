@@ -10,13 +10,17 @@ use serde_json::{Map, Value};
 
 /// The value at a dotted path. `null` counts as absent.
 pub fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    let found = path.split('.').try_fold(value, |inner, key| inner.get(key))?;
+    let found = path
+        .split('.')
+        .try_fold(value, |inner, key| inner.get(key))?;
     (!found.is_null()).then_some(found)
 }
 
 /// The first non-empty string or whole number among the keys, as trimmed text.
 pub fn text(value: &Value, keys: &[&str]) -> Option<String> {
-    keys.iter().filter_map(|key| at(value, key)).find_map(scalar)
+    keys.iter()
+        .filter_map(|key| at(value, key))
+        .find_map(scalar)
 }
 
 /// A string that is not blank, or a whole number, as text.
@@ -83,7 +87,11 @@ pub fn parse_time(raw: &str) -> Option<DateTime<Utc>> {
     if let Ok(exact) = DateTime::parse_from_rfc3339(raw) {
         return Some(exact.to_utc());
     }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z"] {
+    for format in [
+        "%Y-%m-%dT%H:%M:%S%.f%z",
+        "%Y-%m-%d %H:%M:%S%.f%z",
+        "%Y-%m-%d %H:%M:%S%.f %z",
+    ] {
         if let Ok(offset) = DateTime::parse_from_str(raw, format) {
             return Some(offset.to_utc());
         }
@@ -114,9 +122,23 @@ mod tests {
 
     #[test]
     fn an_id_is_read_from_a_string_or_a_whole_number_and_from_nothing_else() {
-        assert_eq!(text(&json!({"id": 940_868_616}), &["id"]).as_deref(), Some("940868616"));
-        assert_eq!(text(&json!({"id": " 54363660 "}), &["id"]).as_deref(), Some("54363660"));
-        for odd in [json!(null), json!(""), json!("  "), json!(1.5), json!(true), json!({}), json!([])] {
+        assert_eq!(
+            text(&json!({"id": 940_868_616}), &["id"]).as_deref(),
+            Some("940868616")
+        );
+        assert_eq!(
+            text(&json!({"id": " 54363660 "}), &["id"]).as_deref(),
+            Some("54363660")
+        );
+        for odd in [
+            json!(null),
+            json!(""),
+            json!("  "),
+            json!(1.5),
+            json!(true),
+            json!({}),
+            json!([]),
+        ] {
             assert_eq!(text(&json!({"id": odd}), &["id"]), None, "{odd}");
         }
     }
@@ -124,7 +146,10 @@ mod tests {
     #[test]
     fn the_first_usable_key_wins_and_paths_step_into_objects() {
         let body = json!({"id": "", "body": {"contact": {"id": 7}}});
-        assert_eq!(text(&body, &["id", "body.contact.id"]).as_deref(), Some("7"));
+        assert_eq!(
+            text(&body, &["id", "body.contact.id"]).as_deref(),
+            Some("7")
+        );
         assert_eq!(text(&body, &["id", "body.lead.id"]), None);
         assert!(object(&body, &["contact", "body.contact"]).is_some());
     }

@@ -1,0 +1,58 @@
+//! Do it: the outgoing HTTP clients, and the only place that knows the
+//! vendors' paths, headers and request bodies.
+//!
+//! Reads are free; every write asks for an [`Intent`](crate::loops::Intent),
+//! and a text for [`Cleared`](crate::compliance::Cleared).
+
+pub mod aloware;
+pub mod breaker;
+pub mod budget;
+mod classify;
+mod client;
+pub mod error;
+pub mod ghl;
+mod route;
+pub mod signals;
+#[cfg(test)]
+mod testkit;
+pub mod texting;
+mod transport;
+
+pub use aloware::{AlowareClient, AlowareUser, FormRequest};
+pub use budget::Priority;
+pub use error::{SetupError, Trouble, VendorError};
+pub use ghl::{ContactPatch, GhlClient, MessageRecord, MessageStatus, NewContact, Note, Upserted};
+pub use texting::{OutboundText, TextingClient};
+
+use crate::config::Settings;
+
+/// The clients of all vendors. Clones share budgets, breakers and connections.
+#[derive(Clone, Debug)]
+pub struct Vendors {
+    /// GoHighLevel.
+    pub ghl: GhlClient,
+    /// Aloware.
+    pub aloware: AlowareClient,
+    /// The texting vendor; `None` when it is not configured for sending.
+    pub texting: Option<TextingClient>,
+}
+
+impl Vendors {
+    /// Makes the clients over one shared connection pool.
+    ///
+    /// # Errors
+    /// [`SetupError`] when a token or base address cannot be used.
+    pub fn from_settings(settings: &Settings) -> Result<Self, SetupError> {
+        let region = &settings.sync.default_region;
+        let bases: Vec<_> = [&settings.ghl.base_url, &settings.aloware.base_url]
+            .into_iter()
+            .chain(&settings.texting.base_url)
+            .collect();
+        let http = client::http_client(&bases)?;
+        Ok(Self {
+            ghl: GhlClient::over(http.clone(), &settings.ghl, &settings.http, region)?,
+            aloware: AlowareClient::over(http.clone(), &settings.aloware, &settings.http, region)?,
+            texting: TextingClient::over(http, &settings.texting, &settings.http)?,
+        })
+    }
+}
