@@ -1,0 +1,298 @@
+//! Steps 5 and 6: free text, clause by clause, and the net under it.
+
+use std::sync::LazyLock;
+
+use super::classify_whole::alone;
+use super::fold::Gap;
+use super::keywords::{Key, Word, words};
+use super::keywords_pattern::{Effect, Marks, Pattern};
+
+/// What the stop rules made of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A clear revocation.
+    Stop(&'static str),
+    /// One that is about others, or limited: at least a person must look.
+    Held(&'static str),
+    /// None, or one that is negated or in the past.
+    Nothing,
+}
+
+struct Classes {
+    marks: Marks,
+    you: u64,
+    myself: u64,
+    third: u64,
+    neg: u64,
+    plea: u64,
+    ask: u64,
+    link: u64,
+    time: u64,
+    other: u64,
+    noun: u64,
+    junk: u64,
+    conj: u64,
+    joined: u64,
+    contact: u64,
+    much: u64,
+    article: u64,
+    span: u64,
+    r#for: u16,
+    why: u16,
+    dont: u16,
+    and: u16,
+}
+
+static CLASSES: LazyLock<Classes> = LazyLock::new(|| {
+    let class = |name: &str| words().class(name);
+    let id = |word: &str| words().look_up(word).map_or(0, |(id, _)| id);
+    Classes {
+        marks: Marks { filler: class("@filler"), tail: class("@tail") },
+        you: class("@you"),
+        myself: class("@self"),
+        third: class("@third"),
+        neg: class("@neg"),
+        plea: class("@plea"),
+        ask: class("@ask"),
+        link: class("@link"),
+        time: class("@time"),
+        other: class("@other"),
+        noun: class("@noun"),
+        junk: class("@junk"),
+        conj: class("@conj"),
+        joined: class("@joined"),
+        contact: class("@contactword"),
+        much: class("@much"),
+        article: class("@article"),
+        span: class("@span"),
+        r#for: id("for"),
+        why: id("why"),
+        dont: id("dont"),
+        and: id("and"),
+    }
+});
+
+/// How far a guard looks around a match.
+const REACH: usize = 12;
+/// Pattern steps one message may cost; keeps the worst case linear.
+const STEPS: u32 = 400_000;
+
+/// A message cut into sentences and clauses.
+pub(super) struct Clauses<'a> {
+    all: &'a [Word],
+    sentences: Vec<&'a [Word]>,
+    /// Each clause with where it begins in `all`.
+    clauses: Vec<(usize, &'a [Word])>,
+}
+
+impl<'a> Clauses<'a> {
+    /// Cuts at punctuation, and for clauses at conjunctions too.
+    pub(super) fn of(all: &'a [Word]) -> Self {
+        let mut sentences = Vec::with_capacity(4);
+        let mut clauses = Vec::with_capacity(4);
+        let mut from = 0;
+        for (at, word) in all.iter().enumerate() {
+            if at > from && word.gap > Gap::Joined {
+                sentences.extend(all.get(from..at));
+                from = at;
+            }
+        }
+        sentences.extend(all.get(from..));
+        let mut base = 0;
+        for sentence in &sentences {
+            let mut rest = *sentence;
+            while let Some(at) = conjunction(rest) {
+                clauses.extend(rest.get(..at).map(|c| (base, c)));
+                rest = rest.get(at + 1..).unwrap_or(&[]);
+                base += at + 1;
+            }
+            clauses.push((base, rest));
+            base += rest.len();
+        }
+        Self { all, sentences, clauses }
+    }
+
+    /// Whether the message is a forwarded copy.
+    pub(super) fn forwarded(&self) -> bool {
+        let Some(first) = self.sentences.first() else { return false };
+        let ids = ["fwd", "fw", "forwarded"].map(|w| words().look_up(w).map_or(u16::MAX, |(id, _)| id));
+        first.len() <= 2 && self.sentences.len() > 1 && first.iter().any(|w| ids.contains(&w.id))
+    }
+
+    /// Whether the message laughs or takes its keyword back.
+    pub(super) fn retracted(&self) -> bool {
+        self.first(|p| p.effect == Effect::Retract, &[]).is_some()
+    }
+
+    /// The stop rules, clause by clause.
+    pub(super) fn stop(&self) -> Found {
+        let mut held = None;
+        for (nth, sentence) in self.sentences.iter().enumerate() {
+            match alone(sentence) {
+                Some(Key::Strong) if nth == 0 || self.sentences.len() > 1 => return Found::Stop("keyword-sentence"),
+                Some(Key::Weak | Key::Solo | Key::Review) => held = held.or(Some("keyword-sentence")),
+                _ => {}
+            }
+        }
+        let footer = self.covered(&[Effect::Footer]);
+        let mut steps = STEPS;
+        for (base, clause) in &self.clauses {
+            for (at, word) in clause.iter().enumerate() {
+                if footer.get(base + at).copied().unwrap_or(false) {
+                    continue;
+                }
+                for pattern in words().starting(*word) {
+                    if !matches!(pattern.effect, Effect::Stop | Effect::StopSelf | Effect::StopObject) {
+                        continue;
+                    }
+                    let Some(end) = pattern.end(clause, at, CLASSES.marks, &mut steps) else { continue };
+                    match guard(pattern, clause, at, end) {
+                        Guard::Clear => return Found::Stop(pattern.rule),
+                        Guard::Negated => {}
+                        Guard::Held(rule) => held = held.or(Some(rule)),
+                    }
+                }
+            }
+        }
+        if steps == 0 {
+            return Found::Held("too-involved");
+        }
+        held.map_or(Found::Nothing, Found::Held)
+    }
+
+    /// The net: what a person should look at once everyday phrases are out.
+    pub(super) fn net(&self) -> Option<&'static str> {
+        if let Some((rule, _)) = self.first(|p| p.effect == Effect::Firm, &[]) {
+            return Some(rule);
+        }
+        let forwarded = [Effect::Innocent, Effect::Footer];
+        let innocent = self.covered(if self.forwarded() { &forwarded } else { &[Effect::Innocent] });
+        let review = self.first(|p| p.effect == Effect::Review, &innocent);
+        let said = self.all.iter().filter(|w| !w.is(CLASSES.marks.filler)).count();
+        let short = || self.first(|p| p.effect == Effect::Short, &innocent).filter(|_| said <= 3);
+        review.or_else(short).map(|(rule, _)| rule)
+    }
+
+    /// Which words patterns of these effects cover.
+    fn covered(&self, effects: &[Effect]) -> Vec<bool> {
+        let mut covered = vec![false; self.all.len()];
+        let mut steps = STEPS;
+        let mut base = 0;
+        for sentence in &self.sentences {
+            for (at, word) in sentence.iter().enumerate() {
+                for pattern in words().starting(*word).filter(|p| effects.contains(&p.effect)) {
+                    let end = pattern.end(sentence, at, CLASSES.marks, &mut steps);
+                    let cells = end.and_then(|end| covered.get_mut(base + at..base + end));
+                    cells.into_iter().flatten().for_each(|c| *c = true);
+                }
+            }
+            base += sentence.len();
+        }
+        covered
+    }
+
+    /// The first pattern of some kind that stands clear of covered words.
+    fn first(&self, wanted: impl Fn(&Pattern) -> bool, covered: &[bool]) -> Option<(&'static str, usize)> {
+        let mut steps = STEPS;
+        let mut base = 0;
+        for sentence in &self.sentences {
+            for (at, word) in sentence.iter().enumerate() {
+                if covered.get(base + at).copied().unwrap_or(false) {
+                    continue;
+                }
+                for pattern in words().starting(*word).filter(|p| wanted(p)) {
+                    if let Some(end) = pattern.end(sentence, at, CLASSES.marks, &mut steps) {
+                        let last = base + end.saturating_sub(1);
+                        if !covered.get(last).copied().unwrap_or(false) {
+                            return Some((pattern.rule, end));
+                        }
+                    }
+                }
+            }
+            base += sentence.len();
+        }
+        (steps == 0).then_some(("too-involved", 0))
+    }
+}
+
+/// Where a conjunction splits a sentence into clauses.
+fn conjunction(words: &[Word]) -> Option<usize> {
+    let c = &*CLASSES;
+    words.iter().enumerate().position(|(at, word)| {
+        let (before, after) = (at.checked_sub(1).and_then(|b| words.get(b)), words.get(at + 1));
+        let (Some(before), Some(after)) = (before, after) else { return word.is(c.conj) && after.is_some() };
+        if !word.is(c.conj) || after.is(c.joined | c.much) {
+            return false;
+        }
+        let both = before.is(c.contact) && after.is(c.contact);
+        let either = word.id != c.and && after.is(c.contact) && negated_before(words, at);
+        !both && !either
+    })
+}
+
+fn negated_before(words: &[Word], at: usize) -> bool {
+    words.iter().take(at).rev().take(REACH).any(|w| w.is(CLASSES.neg))
+}
+
+enum Guard {
+    Clear,
+    Negated,
+    Held(&'static str),
+}
+
+/// Whether a stop pattern is negated, past, about others, or limited.
+fn guard(pattern: &Pattern, clause: &[Word], at: usize, end: usize) -> Guard {
+    let c = &*CLASSES;
+    match subject(pattern, clause, at) {
+        Guard::Clear => {}
+        other => return other,
+    }
+    let after = || clause.iter().skip(end).take(REACH * 2);
+    let around = clause.iter().take(at).any(|w| w.is(c.time & !c.you)) && !clause.iter().take(at).any(|w| w.is(c.link));
+    if around || after().any(|w| w.is(c.time)) {
+        return Guard::Held("limited");
+    }
+    if after().zip(after().skip(1)).any(|(a, b)| a.id == c.r#for && b.is(c.span)) {
+        return Guard::Held("limited");
+    }
+    let named = after().any(|w| w.is(c.noun | c.junk));
+    if pattern.effect == Effect::StopObject {
+        if after().any(|w| w.is(c.other)) && !named {
+            return Guard::Held("other-object");
+        }
+    } else if pattern.effect == Effect::Stop && after().next().is_some_and(|w| w.is(c.article)) && !named {
+        return Guard::Held("other-object");
+    }
+    Guard::Clear
+}
+
+/// Reads backwards from a match: who is meant to stop, and is it negated?
+fn subject(pattern: &Pattern, clause: &[Word], at: usize) -> Guard {
+    let c = &*CLASSES;
+    let starts_negative = clause.get(at).is_some_and(|w| w.is(c.neg));
+    let mut addressed = false;
+    for back in 0..at.min(REACH) {
+        let (Some(word), next) = (clause.get(at - 1 - back), clause.get(at - back)) else { break };
+        if word.is(c.neg) {
+            let person = next.is_some_and(|n| n.is(c.you | c.myself));
+            let why = (at - 1 - back).checked_sub(1).and_then(|b| clause.get(b)).is_some_and(|w| w.id == c.why);
+            let plea = person && (word.is(c.plea) || (word.id == c.dont && why));
+            return if plea { Guard::Clear } else { Guard::Negated };
+        }
+        if word.is(c.you) {
+            if starts_negative && back == 0 {
+                return Guard::Held("about-us");
+            }
+            addressed = true;
+        } else if word.is(c.ask) {
+            return if addressed { Guard::Negated } else { Guard::Held("question") };
+        } else if word.is(c.third) && !addressed {
+            return Guard::Held("third-party");
+        } else if word.is(c.myself) && !addressed && pattern.effect == Effect::Stop {
+            return Guard::Held("about-self");
+        } else if !word.is(c.link | c.marks.filler | c.myself) {
+            break;
+        }
+    }
+    Guard::Clear
+}
