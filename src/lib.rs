@@ -6,4 +6,5 @@
 pub mod compliance;
 pub mod config;
 pub mod domain;
+pub mod embedded;
 pub mod loops;
