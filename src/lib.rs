@@ -7,6 +7,7 @@ pub mod compliance;
 pub mod config;
 pub mod conflicts;
 pub mod domain;
+pub mod embedded;
 pub mod ingest;
 pub mod loops;
 pub mod queue;

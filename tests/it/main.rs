@@ -1,1 +1,3 @@
-//! t
+//! The integration tests: one binary, one file per promise.
+
+mod embedded;
