@@ -1,0 +1,100 @@
+//! STOP and START, carried to GHL: tags and the SMS channel's do-not-disturb.
+//! The registry was changed in the commit that stored the delivery; this is
+//! the rest of the world learning it.
+
+use super::call::put_tags;
+use super::person::{Someone, find_or_create, mapped};
+use super::{Desk, Flowed, Ledger, ghl_failed};
+use crate::domain::{Cause, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone};
+use crate::loops::echo;
+use crate::store::effects::Echo;
+use crate::store::opt_outs;
+
+/// What a blocked contact carries in GHL.
+const TAGS: [&str; 2] = ["DNC-SMS", "SMS Opted Out"];
+
+fn tags() -> Vec<String> {
+    TAGS.iter().map(|tag| (*tag).to_owned()).collect()
+}
+
+/// Marks the person as opted out in GHL; creates the contact if there is none,
+/// so that nobody can text the number from the CRM either.
+pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
+    let someone = Someone::with_phone(phone);
+    let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {
+        return Ok(vec![skipped(flow, event, "own_number")]);
+    };
+    let step = format!("optout:{}", event.id);
+    set_dnd(desk, ledger, &contact, &step, true).await?;
+    put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
+    Ok(vec![LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP")])
+}
+
+/// Takes the marks away again, unless another cause still blocks the number:
+/// START reverses what STOP did and nothing else.
+pub async fn start_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
+    let causes = opt_outs::active_causes(&desk.db.client().await?, phone).await?;
+    if !causes.is_empty() {
+        let names: Vec<&str> = causes.iter().copied().map(Cause::as_str).collect();
+        return Ok(vec![skipped(flow, event, &format!("still blocked: {}", names.join(", ")))]);
+    }
+    let Some(mapping) = mapped(desk, &Someone::with_phone(phone)).await? else {
+        return Ok(vec![skipped(flow, event, "No contact mapping found")]);
+    };
+    let step = format!("optin:{}", event.id);
+    set_dnd(desk, ledger, &mapping.ghl, &step, false).await?;
+    take_tags(desk, ledger, &mapping.ghl, &format!("{step}:tags"), &tags()).await?;
+    let entry = LogEntry::success(flow, Entity::OptOut, &event.entity_id, mapping.ghl.as_str());
+    Ok(vec![entry.with_message("START")])
+}
+
+fn skipped(flow: Flow, event: &Event, reason: &str) -> LogEntry {
+    LogEntry::skipped(flow, Entity::OptOut, &event.entity_id, reason)
+}
+
+/// Sets the SMS channel, keeping the others as GHL has them now.
+async fn set_dnd(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    step: &str,
+    blocked: bool,
+) -> Result<(), Failure> {
+    let current = desk.vendors.ghl.get_contact(contact).await.map_err(ghl_failed)?;
+    let dnd: Dnd = current.dnd.unwrap_or_default();
+    if dnd.channel_blocked("SMS") == blocked && (blocked || !dnd.channels.is_empty()) {
+        return Ok(());
+    }
+    let echo = Echo {
+        vendor: "ghl",
+        entity_id: contact.to_string(),
+        fingerprint: echo::text_dnd(blocked),
+    };
+    let (_, intent) = ledger.announce(&format!("{step}:dnd"), &[echo]).await?;
+    let message = if blocked { "Opted out by text" } else { "Opted in by text" };
+    desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(ghl_failed)?;
+    ledger.confirm(&intent, Some(contact.to_string()), None);
+    Ok(())
+}
+
+/// Removes tags; removing what is not there is harmless.
+pub(super) async fn take_tags(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    step: &str,
+    tags: &[String],
+) -> Result<(), Failure> {
+    let echoes: Vec<Echo> = tags
+        .iter()
+        .map(|tag| Echo {
+            vendor: "ghl",
+            entity_id: contact.to_string(),
+            fingerprint: echo::tag_removed(tag),
+        })
+        .collect();
+    let (_, intent) = ledger.announce(step, &echoes).await?;
+    desk.vendors.ghl.remove_tags(&intent, contact, tags).await.map_err(ghl_failed)?;
+    ledger.confirm(&intent, Some(contact.to_string()), None);
+    Ok(())
+}
