@@ -7,3 +7,4 @@ pub mod compliance;
 pub mod config;
 pub mod domain;
 pub mod loops;
+pub mod sandbox;
