@@ -10,6 +10,7 @@ pub mod ghl;
 pub mod record;
 mod server;
 mod shape;
+mod station;
 #[cfg(test)]
 mod tests;
 pub mod texting;
@@ -24,7 +25,7 @@ pub use self::aloware::AlowareSim;
 pub use self::faults::{Fault, FaultHandle, Times};
 pub use self::ghl::GhlSim;
 pub use self::record::{Call, Journal, Recording};
-pub use self::server::Station;
+pub use self::station::Station;
 pub use self::texting::TextingSim;
 pub use self::webhook::Delivered;
 pub use self::wire::Vendor;

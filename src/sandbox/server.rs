@@ -2,7 +2,7 @@
 //! latency. Vendor behaviour lives in the simulators, not here.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::{oneshot, watch};
 
-use super::faults::{Fault, FaultHandle, Faults, Times};
-use super::record::{Call, Journal};
+use super::faults::{Fault, Faults};
+use super::record::Journal;
 use super::webhook::Courier;
 use super::wire::{Answer, Request, Vendor};
 
@@ -37,132 +37,17 @@ pub(super) trait Simulator: Send + Sync + 'static {
     }
 }
 
-/// What every simulator offers besides its vendor: address, record, faults.
-/// Dropping it stops the server.
-pub struct Station {
-    address: SocketAddr,
-    desk: Arc<Desk>,
-    server: ServerHandle,
-}
-
 /// Shared between the station and its server thread.
-struct Desk {
-    vendor: Vendor,
-    simulator: Arc<dyn Simulator>,
-    journal: Arc<Journal>,
-    faults: Faults,
-    latency: Mutex<Option<Duration>>,
-}
-
-impl Station {
-    /// Binds a port and serves on a thread of its own.
-    pub(super) async fn open(
-        vendor: Vendor,
-        simulator: Arc<dyn Simulator>,
-        journal: Arc<Journal>,
-        courier: Option<Courier>,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let address = listener.local_addr()?;
-        let desk = Arc::new(Desk {
-            vendor,
-            simulator,
-            journal,
-            faults: Faults::default(),
-            latency: Mutex::new(None),
-        });
-        let (ready, started) = oneshot::channel();
-        let data = Data::from(Arc::clone(&desk));
-        std::thread::Builder::new()
-            .name(format!("sandbox-{vendor:?}"))
-            .spawn(move || {
-                actix_web::rt::System::new().block_on(serve(listener, data, courier, ready));
-            })?;
-        let server = started.await.map_err(io::Error::other)??;
-        Ok(Self {
-            address,
-            desk,
-            server,
-        })
-    }
-
-    /// Base URL without a trailing slash.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Recorded calls to this vendor.
-    pub fn calls(&self) -> Vec<Call> {
-        self.desk
-            .journal
-            .select(|call| call.vendor == self.desk.vendor)
-    }
-
-    /// Recorded calls with this method (`*` for any) and path prefix or
-    /// `*`-pattern.
-    pub fn calls_to(&self, method: &str, pattern: &str) -> Vec<Call> {
-        self.desk.journal.select(|call| {
-            call.vendor == self.desk.vendor
-                && (method == "*" || call.method == method)
-                && super::faults::matches(pattern, &call.path)
-        })
-    }
-
-    /// Recorded calls that no simulated endpoint matched.
-    pub fn unmatched(&self) -> Vec<Call> {
-        self.desk
-            .journal
-            .select(|call| call.vendor == self.desk.vendor && !call.matched)
-    }
-
-    /// How many requests arrived, recorded or not.
-    pub fn calls_total(&self) -> u64 {
-        self.desk.journal.total(self.desk.vendor)
-    }
-
-    /// The first call to this vendor that satisfies `wanted`.
-    pub async fn wait_for_call(
-        &self,
-        wanted: impl Fn(&Call) -> bool,
-        timeout: Duration,
-    ) -> Option<Call> {
-        let vendor = self.desk.vendor;
-        self.desk
-            .journal
-            .wait_for(|call| call.vendor == vendor && wanted(call), timeout)
-            .await
-    }
-
-    /// Switches a fault on for requests with this method (`*` for any) whose
-    /// path starts with `pattern`, or matches it if it contains `*`.
-    pub fn fault(&self, method: &str, pattern: &str, times: Times, fault: Fault) -> FaultHandle {
-        self.desk.faults.add(method, pattern, times, fault)
-    }
-
-    /// Switches all faults off and releases held requests.
-    pub fn clear_faults(&self) {
-        self.desk.faults.clear();
-    }
-
-    /// Every answer leaves this much later.
-    pub fn set_latency(&self, latency: Option<Duration>) {
-        *self
-            .desk
-            .latency
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = latency;
-    }
-}
-
-impl Drop for Station {
-    fn drop(&mut self) {
-        self.desk.faults.clear();
-        drop(self.server.stop(false));
-    }
+pub(super) struct Desk {
+    pub(super) vendor: Vendor,
+    pub(super) simulator: Arc<dyn Simulator>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) faults: Faults,
+    pub(super) latency: Mutex<Option<Duration>>,
 }
 
 /// Runs the server until it is stopped.
-async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     desk: Data<Desk>,
     courier: Option<Courier>,

@@ -109,13 +109,17 @@ impl Outgoing {
 impl Courier {
     /// Delivers until the simulator is gone.
     pub(super) async fn run(mut self) {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .build();
+        let mut client = None;
         while let Some(delivery) = self.queue.recv().await {
             let mut status = None;
-            if let Ok(client) = &client {
+            // Made for the first delivery: most sandboxes never send one.
+            let client = client.get_or_insert_with(|| {
+                reqwest::Client::builder()
+                    .no_proxy()
+                    .timeout(TIMEOUT)
+                    .build()
+            });
+            if let Ok(client) = client {
                 let mut request = client
                     .post(&delivery.url)
                     .header("content-type", "application/json")

@@ -23,8 +23,9 @@ use self::contact::AlowareContact;
 use self::state::State;
 use super::Options;
 use super::record::Journal;
-use super::server::{Simulator, Station};
+use super::server::Simulator;
 use super::shape::e164;
+use super::station::Station;
 use super::webhook::{Delivered, Delivery, Outbox, outbox};
 use super::wire::{Answer, Request, Vendor};
 

@@ -3,17 +3,17 @@
 //! POST /conversations/messages, which really sends, is left out on purpose:
 //! the daemon must never call it, so it counts as unmatched.
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    Outcome, bad_request, check_location, invalid, no_contact, ok, only_query, read_body,
-    unprocessable,
+    Outcome, bad_request, check_location, ok, only_query, read_body, unauthorized, unprocessable,
 };
 use super::book::{new_id, stamp, text};
-use super::state::{ProviderKind, State};
+use super::message_rules::{check_parts, check_party, check_provider, contact_of};
+use super::state::State;
 use crate::sandbox::shape::{Fields, Kind, violations};
-use crate::sandbox::wire::{Answer, Request};
+use crate::sandbox::wire::Request;
 
 const INBOUND_TYPES: &[&str] = &[
     "SMS",
@@ -34,16 +34,6 @@ const INBOUND_TYPES: &[&str] = &[
     "ALL_IN_ONE_CHAT",
     "FORM_SUBMISSION",
 ];
-const CALL_STATUSES: &[&str] = &[
-    "pending",
-    "completed",
-    "answered",
-    "busy",
-    "no-answer",
-    "failed",
-    "canceled",
-    "voicemail",
-];
 const COMMON: &Fields = &[
     ("attachments", Kind::Texts),
     ("conversationId", Kind::Text),
@@ -61,11 +51,6 @@ const INBOUND: &Fields = &[
     ("subject", Kind::Text),
 ];
 const OUTBOUND: &Fields = &[("type", Kind::OneOf(&["Call"]))];
-const CALL: &Fields = &[
-    ("to", Kind::Text),
-    ("from", Kind::Text),
-    ("status", Kind::OneOf(CALL_STATUSES)),
-];
 const STATUS: &Fields = &[
     (
         "status",
@@ -141,13 +126,13 @@ pub(super) fn status(state: &mut State, request: &Request, id: &str) -> Outcome 
             return Err(unprocessable(&texts));
         }
     }
-    if state
+    let owned = state.provider.is_some() || state.call_provider.is_some();
+    let wrong_app = state
         .status_token
         .as_deref()
-        .is_some_and(|token| request.bearer() != Some(token))
-    {
-        let message = "The token is not authorized for this scope.";
-        return Err(super::answers::unauthorized(message));
+        .is_some_and(|app| request.bearer() != Some(app));
+    if !owned || wrong_app {
+        return Err(unauthorized("The token is not authorized for this scope."));
     }
     let mut messages = state.messages.iter_mut().filter_map(Value::as_object_mut);
     let Some(message) = messages.find(|message| text(message, "id") == Some(id)) else {
@@ -222,84 +207,6 @@ pub(super) fn list(state: &State, request: &Request, conversation: &str) -> Outc
     Ok(ok(
         &json!({"messages": {"lastMessageId": last, "nextPage": more, "messages": page}}),
     ))
-}
-
-/// Reads the parts a plain kind check does not cover.
-fn check_parts(body: &Map<String, Value>, wrong: &mut Vec<String>) {
-    if text(body, "contactId").is_none() && text(body, "conversationId").is_none() {
-        wrong.push("contactId or conversationId should not be empty".to_owned());
-    }
-    if text(body, "date").is_some_and(|date| DateTime::parse_from_rfc3339(date).is_err()) {
-        wrong.push("date must be a valid ISO 8601 date string".to_owned());
-    }
-    if let Some(call) = body.get("call") {
-        let call = call.as_object().cloned().unwrap_or_default();
-        wrong.extend(
-            violations(&call, &[CALL], &[])
-                .into_iter()
-                .map(|(_, text)| format!("call.{text}")),
-        );
-    }
-}
-
-/// The provider rules, before anything is created.
-fn check_provider(state: &State, kind: &str, given: Option<&str>) -> Result<(), Answer> {
-    let incorrect = || Err(bad_request("Incorrect conversationProviderId/type"));
-    let missing = || Err(bad_request("No conversationProviderId passed in body"));
-    let (id, fits, required) = match (kind, &state.provider, &state.call_provider) {
-        ("Call", _, Some(id)) => (id, true, true),
-        ("Call", _, None) | (_, None, _) => match given {
-            Some(_) => return incorrect(),
-            None => return missing(),
-        },
-        (kind, Some((id, ProviderKind::Custom)), _) => (id, kind == "Custom", true),
-        (kind, Some((id, ProviderKind::Sms)), _) => (id, kind == "SMS", false),
-    };
-    match given {
-        None if required => missing(),
-        Some(given) if given != id => incorrect(),
-        _ if !fits => incorrect(),
-        _ => Ok(()),
-    }
-}
-
-/// A call's other party must be the contact.
-fn check_party(state: &State, body: &Map<String, Value>, side: &str) -> Result<(), Answer> {
-    let contact = contact_of(state, body)?;
-    let phone = state
-        .book
-        .get(&contact)
-        .and_then(|contact| text(contact, "phone"));
-    let party = body
-        .get("call")
-        .and_then(|call| call.get(side))
-        .and_then(Value::as_str);
-    if phone.is_some() && party == phone {
-        return Ok(());
-    }
-    Err(bad_request(&format!(
-        "call.{side} does not match the contact's phone"
-    )))
-}
-
-/// The contact a message belongs to.
-fn contact_of(state: &State, body: &Map<String, Value>) -> Result<String, Answer> {
-    let contact = match (text(body, "contactId"), text(body, "conversationId")) {
-        (Some(contact), _) => contact.to_owned(),
-        (None, Some(id)) => {
-            let mut known = state.conversations.iter();
-            let found = known.find(|(_, conversation)| conversation.as_str() == id);
-            let missing = || bad_request(&format!("Conversation with id {id} not found"));
-            found
-                .map(|(contact, _)| contact.clone())
-                .ok_or_else(missing)?
-        }
-        (None, None) => return Err(invalid("contactId should not be empty")),
-    };
-    match state.book.get(&contact) {
-        Some(_) => Ok(contact),
-        None => Err(no_contact(&contact)),
-    }
 }
 
 /// Records the message. Nothing dedupes by `altId`: no promise of that exists.

@@ -17,8 +17,9 @@ use serde_json::{Map, Value, json};
 
 use super::Options;
 use super::record::Journal;
-use super::server::{Simulator, Station};
+use super::server::Simulator;
 use super::shape::{Fields, Kind, is_e164, violations};
+use super::station::Station;
 use super::wire::{Answer, Request, Vendor};
 
 /// The accepted bearer token.
