@@ -16,7 +16,7 @@ mod person;
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
 
 pub use ledger::Ledger;
@@ -85,4 +85,19 @@ fn ghl_failed(error: VendorError) -> Failure {
 /// A failed Aloware call as the run's failure.
 fn aloware_failed(error: VendorError) -> Failure {
     error.to_failure(Source::Aloware)
+}
+
+/// When a run failed because GHL no longer has a mapped contact, forgets the
+/// mapping: the retry finds the person anew.
+pub async fn forget_gone_contact(desk: &Desk, failure: &Failure) {
+    let Some(id) = notes::gone_contact(failure) else {
+        return;
+    };
+    let forgotten = match desk.db.client().await {
+        Ok(client) => contact_mappings::tombstone(&client, &id).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "a contact that is gone from GHL stays mapped until the next run");
+    }
 }

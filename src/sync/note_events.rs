@@ -3,7 +3,7 @@
 use super::call::{put_tags, stamp};
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, notes};
-use crate::domain::{Entity, Flow, LogEntry};
+use crate::domain::{Flow, LogEntry};
 use crate::wire::aloware::{Delivery, Kind};
 
 /// How one kind of note is made.
@@ -111,16 +111,6 @@ fn summary_tags(text: &str, outcomes: &[String]) -> Vec<String> {
         tags.push("Follow-up Needed".to_owned());
     }
     tags
-}
-
-/// Communications that are neither call nor text are noise in a CRM.
-pub fn communication_skipped(entity_id: &str) -> Vec<LogEntry> {
-    vec![LogEntry::skipped(
-        Flow::AlowareToGhl,
-        Entity::Communication,
-        entity_id,
-        "communication_events_are_not_logged",
-    )]
 }
 
 #[cfg(test)]

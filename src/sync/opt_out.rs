@@ -62,7 +62,7 @@ async fn set_dnd(
 ) -> Result<(), Failure> {
     let current = desk.vendors.ghl.get_contact(contact).await.map_err(ghl_failed)?;
     let dnd: Dnd = current.dnd.unwrap_or_default();
-    if dnd.channel_blocked("SMS") == blocked && (blocked || !dnd.channels.is_empty()) {
+    if dnd.channel_blocked("SMS") == blocked {
         return Ok(());
     }
     let echo = Echo {

@@ -1,0 +1,78 @@
+//! Carrying out a route: the queue's handler.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::route::{Step, route};
+use crate::domain::{Event, Failure, LogEntry, Outcome};
+use crate::queue::{Handler, Report, RunContext};
+use crate::sync::{self, Desk, Ledger};
+use crate::wire::{aloware, ghl};
+
+/// Runs events through their flows.
+#[derive(Debug)]
+pub struct Router {
+    desk: Desk,
+}
+
+impl Router {
+    /// A router over the given tables and vendors.
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+
+    async fn run(&self, event: &Event, context: &RunContext) -> Report {
+        let mut ledger = Ledger::of_event(&self.desk.db, context.fence, event.id);
+        let mut log = Vec::new();
+        let mut failed = None;
+        for step in route(event, &self.desk.rules) {
+            match self.step(step, event, &mut ledger).await {
+                Ok(rows) => log.extend(rows),
+                Err(failure) => {
+                    failed = Some(failure);
+                    break;
+                }
+            }
+        }
+        if let Some(failure) = &failed {
+            sync::forget_gone_contact(&self.desk, failure).await;
+        }
+        Report {
+            verdict: failed.map_or(Ok(Outcome { log }), Err),
+            confirmed: ledger.into_confirmed(),
+        }
+    }
+
+    async fn step(&self, step: Step, event: &Event, ledger: &mut Ledger<'_>) -> Result<Vec<LogEntry>, Failure> {
+        let desk = &self.desk;
+        let from_aloware = || aloware::Delivery::read(&event.event_type, &event.payload);
+        let shown = || ghl::Delivery::read(&event.event_type, &event.payload).contact(&desk.rules.hint);
+        match step {
+            Step::Call => sync::call::aloware_to_ghl(desk, ledger, &from_aloware(), &event.entity_id).await,
+            Step::NoteEvent => sync::note_events::aloware_to_ghl(desk, ledger, &from_aloware(), &event.entity_id).await,
+            Step::Dnc => sync::dnc::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
+            Step::Disposed => sync::disposition::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
+            Step::AlowareContact => {
+                let contact = from_aloware().contact(&desk.rules.hint);
+                sync::contact::aloware_to_ghl(desk, ledger, contact, &event.entity_id).await
+            }
+            Step::GhlContact(id) => sync::contact::ghl_to_aloware(desk, ledger, &id, Some(&shown())).await,
+            Step::GhlDeleted(id) => sync::contact::ghl_deleted(desk, &id).await,
+            Step::GhlTags(id) => sync::list::ghl_to_aloware(desk, ledger, &id, &shown()).await,
+            Step::Message(text) => sync::message::to_ghl(desk, ledger, &text, event).await,
+            Step::MessageStatus { id, status, error } => {
+                sync::message::status(desk, id.as_deref(), status, error.as_deref(), event).await
+            }
+            Step::Stop(flow, phone) => sync::opt_out::stop_to_ghl(desk, ledger, flow, &phone, event).await,
+            Step::Start(flow, phone) => sync::opt_out::start_to_ghl(desk, ledger, flow, &phone, event).await,
+            Step::Skip(entry) => Ok(vec![entry]),
+            Step::Refuse(reason) => Err(Failure::permanent(reason)),
+        }
+    }
+}
+
+impl Handler for Router {
+    fn handle<'a>(&'a self, event: &'a Event, context: &'a RunContext) -> BoxFuture<'a, Report> {
+        self.run(event, context).boxed()
+    }
+}

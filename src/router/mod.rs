@@ -1,0 +1,8 @@
+//! From a stored event to the flow that handles it. The decision is pure
+//! ([`route`]); carrying it out is [`Router`]'s.
+
+mod handler;
+mod route;
+
+pub use handler::Router;
+pub use route::{Route, Step, route};

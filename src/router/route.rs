@@ -1,0 +1,210 @@
+//! Which flow an event takes. Pure: an event and the rules in, a route out.
+
+use crate::compliance::{Kind as Word, VendorSignal, decide};
+use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, TextDirection};
+use crate::sync::Rules;
+use crate::sync::message::Text;
+use crate::wire::{aloware, ghl, texting};
+
+/// The flow of an event.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A call's note and tags.
+    Call,
+    /// A recording, voicemail, transcript or summary.
+    NoteEvent,
+    /// Aloware's do-not-call flag.
+    Dnc,
+    /// A contact's own disposition in Aloware.
+    Disposed,
+    /// An Aloware contact changed.
+    AlowareContact,
+    /// A GHL contact changed.
+    GhlContact(GhlContactId),
+    /// A GHL contact was deleted.
+    GhlDeleted(GhlContactId),
+    /// A GHL contact's tags changed.
+    GhlTags(GhlContactId),
+    /// A text to be logged.
+    Message(Text),
+    /// A sent text moved on.
+    MessageStatus {
+        /// The vendor's message id.
+        id: Option<String>,
+        /// `queued`, `delivered` or `failed`.
+        status: &'static str,
+        /// The vendor's error code.
+        error: Option<String>,
+    },
+    /// A STOP to be carried to the other systems.
+    Stop(Flow, Phone),
+    /// A START to be carried to the other systems.
+    Start(Flow, Phone),
+    /// Nothing to do, and why.
+    Skip(LogEntry),
+    /// Nothing can be done, and why: the event ends in error.
+    Refuse(&'static str),
+}
+
+/// The steps of an event, in order.
+pub type Route = Vec<Step>;
+
+/// Chooses the flow of an event.
+pub fn route(event: &Event, rules: &Rules) -> Route {
+    match Source::parse(&event.source) {
+        Some(Source::Aloware) => of_aloware(event, rules),
+        Some(Source::Ghl) => of_ghl(event, rules),
+        Some(Source::Texting) => of_texting(event, rules),
+        None => {
+            let mut entry = skip(Flow::Unknown, event, format!("Unknown source: {}", event.source));
+            entry.status = crate::domain::SyncStatus::Error;
+            vec![Step::Skip(entry)]
+        }
+    }
+}
+
+fn skip(flow: Flow, event: &Event, reason: impl Into<String>) -> LogEntry {
+    let entity = Entity::parse(&event.entity_type).unwrap_or(Entity::Unknown);
+    LogEntry::skipped(flow, entity, &event.entity_id, reason)
+}
+
+fn of_aloware(event: &Event, rules: &Rules) -> Route {
+    let delivery = aloware::Delivery::read(&event.event_type, &event.payload);
+    let skipped = |reason: String| vec![Step::Skip(skip(Flow::AlowareToGhl, event, reason))];
+    match delivery.kind {
+        aloware::Kind::CallStarted | aloware::Kind::CallEnded => vec![Step::Call],
+        aloware::Kind::Recording
+        | aloware::Kind::Voicemail
+        | aloware::Kind::Transcription
+        | aloware::Kind::CallSummary => vec![Step::NoteEvent],
+        aloware::Kind::ContactDnc => vec![Step::Dnc],
+        aloware::Kind::ContactDisposed => vec![Step::Disposed],
+        aloware::Kind::ContactChanged => vec![Step::AlowareContact],
+        aloware::Kind::Text => aloware_text(event, &delivery, rules),
+        aloware::Kind::Communication { .. } => skipped("communication_events_are_not_logged".to_owned()),
+        aloware::Kind::Appointment => skipped("appointments_sot_is_ghl".to_owned()),
+        aloware::Kind::Unknown => skipped(format!("Unhandled event type: {}", event.event_type)),
+    }
+}
+
+fn aloware_text(event: &Event, delivery: &aloware::Delivery<'_>, rules: &Rules) -> Route {
+    let contact = delivery.contact(&rules.hint);
+    let (Some(consumer), Some(direction)) = (contact.phone, delivery.direction()) else {
+        return vec![Step::Skip(skip(Flow::AlowareToGhl, event, "No phone number in payload"))];
+    };
+    let body = delivery.message_text().unwrap_or_default();
+    if direction == TextDirection::Inbound
+        && let Some(step) = consent_step(Flow::AlowareToGhl, &consumer, &body, None)
+    {
+        return vec![step];
+    }
+    let ours = delivery.our_number(&rules.hint).map(|phone| phone.as_str().to_owned());
+    let theirs = Some(consumer.as_str().to_owned());
+    let (from, to) = match direction {
+        TextDirection::Inbound => (theirs, ours),
+        TextDirection::Outbound => (ours, theirs),
+    };
+    vec![Step::Message(Text {
+        carrier: "aloware",
+        flow: Flow::AlowareToGhl,
+        id: delivery.communication_id().unwrap_or_else(|| event.id.to_string()),
+        consumer,
+        from,
+        to,
+        direction,
+        body,
+        at: delivery.created_at().unwrap_or(event.received_at),
+        conversation_id: None,
+    })]
+}
+
+/// STOP and START go their own way: the words are evidence, not conversation.
+fn consent_step(flow: Flow, consumer: &Phone, body: &str, signal: Option<VendorSignal>) -> Option<Step> {
+    match decide(body, signal).kind {
+        Word::Stop => Some(Step::Stop(flow, consumer.clone())),
+        Word::Start => Some(Step::Start(flow, consumer.clone())),
+        Word::Help | Word::Review | Word::None => None,
+    }
+}
+
+fn of_ghl(event: &Event, rules: &Rules) -> Route {
+    let delivery = ghl::Delivery::read(&event.event_type, &event.payload);
+    let skipped = |reason: String| vec![Step::Skip(skip(Flow::GhlToAloware, event, reason))];
+    let unhandled = || skipped(format!("Unhandled GHL event type: {}", event.event_type));
+    // A workflow's "customer replied" trigger carries the text in a contact's body.
+    if delivery.direction() == Some(TextDirection::Inbound)
+        && let (Some(body), Some(consumer)) = (delivery.message_text(), delivery.consumer(&rules.hint))
+        && let Some(step) = consent_step(Flow::GhlToAloware, &consumer, &body, None)
+    {
+        return vec![step];
+    }
+    let Some(id) = delivery.contact_id() else {
+        return unhandled();
+    };
+    match delivery.kind {
+        ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated if delivery.is_workflow() => {
+            vec![Step::GhlContact(id.clone()), Step::GhlTags(id)]
+        }
+        ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated => vec![Step::GhlContact(id)],
+        ghl::Kind::ContactDeleted => vec![Step::GhlDeleted(id)],
+        ghl::Kind::TagsChanged => vec![Step::GhlTags(id)],
+        ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
+        ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => unhandled(),
+    }
+}
+
+fn of_texting(event: &Event, rules: &Rules) -> Route {
+    let delivery = texting::Delivery::read(&event.payload, &rules.hint);
+    let skipped = |reason: String| vec![Step::Skip(skip(Flow::TextingToGhl, event, reason))];
+    let consumer = delivery.consumer(&rules.own).cloned();
+    match delivery.kind {
+        texting::Kind::OptOutStop | texting::Kind::OptOutStart => {
+            let signal = if delivery.kind == texting::Kind::OptOutStop { VendorSignal::Stop } else { VendorSignal::Start };
+            let body = delivery.body.as_deref().unwrap_or_default();
+            match consumer {
+                None => skipped("No phone number in payload".to_owned()),
+                Some(phone) => match consent_step(Flow::TextingToGhl, &phone, body, Some(signal)) {
+                    Some(step) => vec![step],
+                    None => skipped("vendor reports START without the word; the block stays".to_owned()),
+                },
+            }
+        }
+        texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer),
+        texting::Kind::Status(status) => vec![Step::MessageStatus {
+            id: delivery.message_id,
+            status,
+            error: delivery.error_code,
+        }],
+        texting::Kind::Other => skipped(format!("Unhandled texting event type: {}", event.event_type)),
+    }
+}
+
+fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<Phone>) -> Route {
+    let direction = delivery.direction.unwrap_or(TextDirection::Outbound);
+    let Some(consumer) = consumer else {
+        let side = if direction == TextDirection::Inbound { &delivery.from } else { &delivery.to };
+        return vec![match side {
+            Some(_) => Step::Skip(skip(Flow::TextingToGhl, event, "own_number")),
+            None => Step::Refuse("No phone number in payload"),
+        }];
+    };
+    let body = delivery.body.unwrap_or_default();
+    if direction == TextDirection::Inbound
+        && let Some(step) = consent_step(Flow::TextingToGhl, &consumer, &body, None)
+    {
+        return vec![step];
+    }
+    let number = |phone: Option<Phone>, raw: Option<String>| phone.map(|p| p.as_str().to_owned()).or(raw);
+    vec![Step::Message(Text {
+        carrier: "texting",
+        flow: Flow::TextingToGhl,
+        id: delivery.message_id.unwrap_or_else(|| event.id.to_string()),
+        consumer,
+        from: number(delivery.from, delivery.from_raw),
+        to: number(delivery.to, delivery.to_raw),
+        direction,
+        body,
+        at: delivery.occurred_at.unwrap_or(event.received_at),
+        conversation_id: delivery.conversation_id,
+    })]
+}

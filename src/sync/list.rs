@@ -1,0 +1,142 @@
+//! GHL tags → Aloware lists, for the one contact whose tags changed.
+
+use super::{Desk, Flowed, Ledger, aloware_failed};
+use crate::domain::{AlowareContactId, Entity, Failure, Flow, GhlContact, GhlContactId, LogEntry, Phone};
+use crate::loops::echo::TagDelta;
+use crate::store::contact_mappings::{self, Keys, Mapping};
+use crate::store::echoes;
+use crate::vendors::aloware::FormRequest;
+
+/// Compares the tags with those last known and moves the contact in the
+/// configured lists. Aloware can add to one list, and take away only from all.
+pub async fn ghl_to_aloware(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, shown: &GhlContact) -> Flowed {
+    let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::GhlToAloware, Entity::Tag, id.as_str(), reason)]);
+    let Some(tags) = &shown.tags else {
+        return skipped("No tags in payload");
+    };
+    let client = desk.db.client().await?;
+    let keys = Keys {
+        ghl: Some(id),
+        ..Keys::default()
+    };
+    let mapping = contact_mappings::find(&client, keys).await?;
+    let before = mapping.as_ref().and_then(|m| m.ghl_tags.clone()).unwrap_or_default();
+    let delta = TagDelta::between(&before, tags);
+    let nothing_new = delta.is_empty();
+    let delta = delta.without_echoes(&echoes::live(&client, "ghl", id.as_str()).await?);
+    drop(client);
+    if delta.is_empty() {
+        save(desk, id, mapping.as_ref(), shown, tags).await?;
+        return skipped(if nothing_new { "no_change: the tags are those last seen" } else { "own_echo" });
+    }
+    let lists = ListMoves::of(&delta, tags, &desk.rules.tag_lists);
+    if lists.added.is_empty() && lists.removed.is_empty() {
+        save(desk, id, mapping.as_ref(), shown, tags).await?;
+        return skipped("No Aloware list is configured for the changed tags");
+    }
+    let Some(phone) = &shown.phone else {
+        return skipped("No phone number: Aloware keeps contacts by phone");
+    };
+    let log = lists.carry_out(desk, ledger, id, phone, mapping.and_then(|m| m.aloware)).await?;
+    save(desk, id, None, shown, tags).await?;
+    Ok(log)
+}
+
+/// Remembers the tag set; a contact that was never mapped gets its row.
+async fn save(
+    desk: &Desk,
+    id: &GhlContactId,
+    mapping: Option<&Mapping>,
+    shown: &GhlContact,
+    tags: &[String],
+) -> Result<(), Failure> {
+    let client = desk.db.client().await?;
+    if mapping.is_none() {
+        let keys = Keys {
+            ghl: Some(id),
+            aloware: None,
+            phone: shown.phone.as_ref(),
+            email: shown.fields.email.as_deref(),
+        };
+        contact_mappings::upsert(&client, id, keys, "bidirectional").await?;
+    }
+    Ok(contact_mappings::save_tags(&client, id, tags).await?)
+}
+
+/// Which configured lists a tag change concerns: `(tag, list id)`.
+#[derive(Debug, PartialEq, Eq)]
+struct ListMoves {
+    added: Vec<(String, String)>,
+    removed: Vec<(String, String)>,
+    /// Lists the contact must still be in after a removal from all.
+    kept: Vec<String>,
+}
+
+impl ListMoves {
+    fn of(delta: &TagDelta, tags: &[String], lists: &std::collections::BTreeMap<String, String>) -> Self {
+        let listed = |changed: &[String]| -> Vec<(String, String)> {
+            changed.iter().filter_map(|tag| Some((tag.clone(), lists.get(tag)?.clone()))).collect()
+        };
+        let now: Vec<String> = tags.iter().map(|tag| tag.trim().to_lowercase()).collect();
+        Self {
+            added: listed(&delta.added),
+            removed: listed(&delta.removed),
+            kept: listed(&now).into_iter().map(|(_, list)| list).collect(),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        desk: &Desk,
+        ledger: &mut Ledger<'_>,
+        id: &GhlContactId,
+        phone: &Phone,
+        aloware: Option<AlowareContactId>,
+    ) -> Flowed {
+        let mut join: Vec<String> = self.added.iter().map(|(_, list)| list.clone()).collect();
+        if !self.removed.is_empty() {
+            let known = match aloware {
+                Some(aloware) => Some(aloware),
+                None => desk.vendors.aloware.lookup(phone).await.map_err(aloware_failed)?.and_then(|c| c.id),
+            };
+            if let Some(aloware) = known {
+                let (_, intent) = ledger.announce(&format!("aloware:unlist:{id}"), &[]).await?;
+                desk.vendors.aloware.remove_from_lists(&intent, &aloware).await.map_err(aloware_failed)?;
+                ledger.confirm(&intent, Some(aloware.to_string()), None);
+                join.clone_from(&self.kept);
+            }
+        }
+        if !join.is_empty() {
+            let (_, intent) = ledger.announce(&format!("aloware:list:{id}"), &[]).await?;
+            let form = FormRequest {
+                list_ids: join,
+                ..FormRequest::new(phone.clone())
+            };
+            desk.vendors.aloware.upsert(&intent, &form).await.map_err(aloware_failed)?;
+            ledger.confirm(&intent, None, None);
+        }
+        let row = |(tag, list): &(String, String)| LogEntry::success(Flow::GhlToAloware, Entity::List, tag, list);
+        let removed = self.removed.iter().map(|pair| {
+            row(pair).with_message("removed: Aloware takes a contact from all lists at once, the others were set again")
+        });
+        Ok(self.added.iter().map(row).chain(removed).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_configured_tags_move_and_the_others_are_set_again() {
+        let lists = [("hot".to_owned(), "301".to_owned()), ("call me".to_owned(), "302".to_owned())].into();
+        let delta = TagDelta {
+            added: vec!["plain".to_owned()],
+            removed: vec!["hot".to_owned()],
+        };
+        let moves = ListMoves::of(&delta, &["Call Me".to_owned(), "plain".to_owned()], &lists);
+        assert_eq!(moves.added, []);
+        assert_eq!(moves.removed, [("hot".to_owned(), "301".to_owned())]);
+        assert_eq!(moves.kept, ["302"]);
+    }
+}
