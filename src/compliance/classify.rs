@@ -57,7 +57,9 @@ const READ: usize = 16 * 1024;
 /// Reads a message body.
 pub fn classify(body: &str) -> Verdict {
     let shown = body.trim_start_matches(|c: char| c.is_whitespace() || invisible(c));
-    let head = shown.get(..shown.floor_char_boundary(READ)).unwrap_or(shown);
+    let head = shown
+        .get(..shown.floor_char_boundary(READ))
+        .unwrap_or(shown);
     let verdict = read(head);
     if verdict.kind == Kind::None && head.len() < shown.len() {
         return Verdict::new(Kind::Review, "unread-tail");
@@ -73,7 +75,9 @@ pub fn decide(body: &str, signal: Option<VendorSignal>) -> Verdict {
     }
     let verdict = classify(body);
     match (signal, verdict.kind) {
-        (Some(VendorSignal::Start), Kind::None | Kind::Help) => Verdict::new(Kind::Review, "vendor-start-alone"),
+        (Some(VendorSignal::Start), Kind::None | Kind::Help) => {
+            Verdict::new(Kind::Review, "vendor-start-alone")
+        }
         (Some(VendorSignal::Help), Kind::Start) => Verdict::new(Kind::Review, "vendor-disagrees"),
         (Some(VendorSignal::Help), Kind::None) => Verdict::new(Kind::Help, "vendor-help"),
         _ => verdict,
@@ -83,7 +87,9 @@ pub fn decide(body: &str, signal: Option<VendorSignal>) -> Verdict {
 fn read(raw: &str) -> Verdict {
     let unescaped = unescape(raw);
     let text = without_links(&unescaped);
-    let Some(reaction) = after_reaction(&text) else { return message(&text) };
+    let Some(reaction) = after_reaction(&text) else {
+        return message(&text);
+    };
     if !reaction.rest.trim().is_empty() {
         let rest = message(reaction.rest);
         if rest.kind != Kind::None {
@@ -103,7 +109,9 @@ fn message(text: &str) -> Verdict {
         return verdict;
     }
     // What stands below a signature mark is rarely the sender's, but may be.
-    let quoted = tail.lines().any(|l| l.starts_with('>') || l.trim_end().ends_with("wrote:"));
+    let quoted = tail
+        .lines()
+        .any(|l| l.starts_with('>') || l.trim_end().ends_with("wrote:"));
     match own_words(tail).kind {
         Kind::Stop if !quoted => Verdict::new(Kind::Review, "below-signature"),
         _ => verdict,
@@ -125,11 +133,15 @@ fn own_words(own: &str) -> Verdict {
     }
     let clauses = Clauses::of(&text.words);
     match clauses.stop() {
-        Found::Stop(rule) if rule.starts_with("keyword") && clauses.retracted() => Verdict::new(Kind::Review, "joking"),
+        Found::Stop(rule) if clauses.retracted(rule) => Verdict::new(Kind::Review, "joking"),
         Found::Stop(rule) if clauses.forwarded() => Verdict::new(Kind::Review, rule),
         Found::Stop(rule) => Verdict::new(Kind::Stop, rule),
         Found::Held(rule) => Verdict::new(Kind::Review, clauses.net().unwrap_or(rule)),
-        Found::Nothing => clauses.net().map_or(Verdict::new(Kind::None, "ordinary"), |r| Verdict::new(Kind::Review, r)),
+        Found::Nothing => clauses
+            .net()
+            .map_or(Verdict::new(Kind::None, "ordinary"), |r| {
+                Verdict::new(Kind::Review, r)
+            }),
     }
 }
 
@@ -141,5 +153,10 @@ pub(super) fn unleet(own: &str) -> Option<Cow<'_, str>> {
     if own.len() > 32 || !letters || !signs {
         return None;
     }
-    Some(own.chars().map(|c| super::fold_tables::leet(c).unwrap_or(c)).collect::<String>().into())
+    Some(
+        own.chars()
+            .map(|c| super::fold_tables::leet(c).unwrap_or(c))
+            .collect::<String>()
+            .into(),
+    )
 }

@@ -41,13 +41,18 @@ struct Classes {
     why: u16,
     dont: u16,
     and: u16,
+    but: u16,
+    or_else: u64,
 }
 
 static CLASSES: LazyLock<Classes> = LazyLock::new(|| {
     let class = |name: &str| words().class(name);
     let id = |word: &str| words().look_up(word).map_or(0, |(id, _)| id);
     Classes {
-        marks: Marks { filler: class("@filler"), tail: class("@tail") },
+        marks: Marks {
+            filler: class("@filler"),
+            tail: class("@tail"),
+        },
         you: class("@you"),
         myself: class("@self"),
         third: class("@third"),
@@ -69,6 +74,8 @@ static CLASSES: LazyLock<Classes> = LazyLock::new(|| {
         why: id("why"),
         dont: id("dont"),
         and: id("and"),
+        but: id("but"),
+        or_else: class("@or_else"),
     }
 });
 
@@ -109,19 +116,32 @@ impl<'a> Clauses<'a> {
             clauses.push((base, rest));
             base += rest.len();
         }
-        Self { all, sentences, clauses }
+        Self {
+            all,
+            sentences,
+            clauses,
+        }
     }
 
     /// Whether the message is a forwarded copy.
     pub(super) fn forwarded(&self) -> bool {
-        let Some(first) = self.sentences.first() else { return false };
-        let ids = ["fwd", "fw", "forwarded"].map(|w| words().look_up(w).map_or(u16::MAX, |(id, _)| id));
+        let Some(first) = self.sentences.first() else {
+            return false;
+        };
+        let ids =
+            ["fwd", "fw", "forwarded"].map(|w| words().look_up(w).map_or(u16::MAX, |(id, _)| id));
         first.len() <= 2 && self.sentences.len() > 1 && first.iter().any(|w| ids.contains(&w.id))
     }
 
-    /// Whether the message laughs or takes its keyword back.
-    pub(super) fn retracted(&self) -> bool {
-        self.first(|p| p.effect == Effect::Retract, &[]).is_some()
+    /// Whether the message takes a stop by this rule back, or laughs it off:
+    /// only a bare keyword can be laughed off.
+    pub(super) fn retracted(&self, rule: &str) -> bool {
+        let bare = rule.starts_with("keyword");
+        self.first(
+            |p| p.effect == Effect::Retract && (bare || p.rule == "kidding"),
+            &[],
+        )
+        .is_some()
     }
 
     /// The stop rules, clause by clause.
@@ -129,10 +149,19 @@ impl<'a> Clauses<'a> {
         let mut held = None;
         for (nth, sentence) in self.sentences.iter().enumerate() {
             match alone(sentence) {
-                Some(Key::Strong) if nth == 0 || self.sentences.len() > 1 => return Found::Stop("keyword-sentence"),
-                Some(Key::Weak | Key::Solo | Key::Review) => held = held.or(Some("keyword-sentence")),
+                Some(Key::Strong) if nth == 0 || self.sentences.len() > 1 => {
+                    return Found::Stop("keyword-sentence");
+                }
+                Some(Key::Weak | Key::Solo) => held = held.or(Some("keyword-sentence")),
                 _ => {}
             }
+        }
+        if self
+            .clauses
+            .iter()
+            .any(|(base, clause)| self.ultimatum(*base, clause))
+        {
+            return Found::Stop("keyword-clause");
         }
         let footer = self.covered(&[Effect::Footer]);
         let mut steps = STEPS;
@@ -142,10 +171,15 @@ impl<'a> Clauses<'a> {
                     continue;
                 }
                 for pattern in words().starting(*word) {
-                    if !matches!(pattern.effect, Effect::Stop | Effect::StopSelf | Effect::StopObject) {
+                    if !matches!(
+                        pattern.effect,
+                        Effect::Stop | Effect::StopSelf | Effect::StopObject
+                    ) {
                         continue;
                     }
-                    let Some(end) = pattern.end(clause, at, CLASSES.marks, &mut steps) else { continue };
+                    let Some(end) = pattern.end(clause, at, CLASSES.marks, &mut steps) else {
+                        continue;
+                    };
                     match guard(pattern, clause, at, end) {
                         Guard::Clear => return Found::Stop(pattern.rule),
                         Guard::Negated => {}
@@ -160,16 +194,41 @@ impl<'a> Clauses<'a> {
         held.map_or(Found::Nothing, Found::Held)
     }
 
+    /// `… but stop`, `stop or …`, `stop because …`: a keyword that is a whole
+    /// clause beside one of these conjunctions.
+    fn ultimatum(&self, base: usize, clause: &[Word]) -> bool {
+        let c = &*CLASSES;
+        let before = base.checked_sub(1).and_then(|b| self.all.get(b));
+        let after = self
+            .all
+            .get(base + clause.len())
+            .filter(|w| w.gap == Gap::Joined);
+        let beside =
+            before.is_some_and(|w| w.id == c.but) || after.is_some_and(|w| w.is(c.or_else));
+        beside && alone(clause) == Some(Key::Strong)
+    }
+
     /// The net: what a person should look at once everyday phrases are out.
     pub(super) fn net(&self) -> Option<&'static str> {
         if let Some((rule, _)) = self.first(|p| p.effect == Effect::Firm, &[]) {
             return Some(rule);
         }
         let forwarded = [Effect::Innocent, Effect::Footer];
-        let innocent = self.covered(if self.forwarded() { &forwarded } else { &[Effect::Innocent] });
+        let innocent = self.covered(if self.forwarded() {
+            &forwarded
+        } else {
+            &[Effect::Innocent]
+        });
         let review = self.first(|p| p.effect == Effect::Review, &innocent);
-        let said = self.all.iter().filter(|w| !w.is(CLASSES.marks.filler)).count();
-        let short = || self.first(|p| p.effect == Effect::Short, &innocent).filter(|_| said <= 3);
+        let said = self
+            .all
+            .iter()
+            .filter(|w| !w.is(CLASSES.marks.filler))
+            .count();
+        let short = || {
+            self.first(|p| p.effect == Effect::Short, &innocent)
+                .filter(|_| said <= 3)
+        };
         review.or_else(short).map(|(rule, _)| rule)
     }
 
@@ -180,7 +239,10 @@ impl<'a> Clauses<'a> {
         let mut base = 0;
         for sentence in &self.sentences {
             for (at, word) in sentence.iter().enumerate() {
-                for pattern in words().starting(*word).filter(|p| effects.contains(&p.effect)) {
+                for pattern in words()
+                    .starting(*word)
+                    .filter(|p| effects.contains(&p.effect))
+                {
                     let end = pattern.end(sentence, at, CLASSES.marks, &mut steps);
                     let cells = end.and_then(|end| covered.get_mut(base + at..base + end));
                     cells.into_iter().flatten().for_each(|c| *c = true);
@@ -192,7 +254,11 @@ impl<'a> Clauses<'a> {
     }
 
     /// The first pattern of some kind that stands clear of covered words.
-    fn first(&self, wanted: impl Fn(&Pattern) -> bool, covered: &[bool]) -> Option<(&'static str, usize)> {
+    fn first(
+        &self,
+        wanted: impl Fn(&Pattern) -> bool,
+        covered: &[bool],
+    ) -> Option<(&'static str, usize)> {
         let mut steps = STEPS;
         let mut base = 0;
         for sentence in &self.sentences {
@@ -219,8 +285,13 @@ impl<'a> Clauses<'a> {
 fn conjunction(words: &[Word]) -> Option<usize> {
     let c = &*CLASSES;
     words.iter().enumerate().position(|(at, word)| {
-        let (before, after) = (at.checked_sub(1).and_then(|b| words.get(b)), words.get(at + 1));
-        let (Some(before), Some(after)) = (before, after) else { return word.is(c.conj) && after.is_some() };
+        let (before, after) = (
+            at.checked_sub(1).and_then(|b| words.get(b)),
+            words.get(at + 1),
+        );
+        let (Some(before), Some(after)) = (before, after) else {
+            return word.is(c.conj) && after.is_some();
+        };
         if !word.is(c.conj) || after.is(c.joined | c.much) {
             return false;
         }
@@ -231,7 +302,12 @@ fn conjunction(words: &[Word]) -> Option<usize> {
 }
 
 fn negated_before(words: &[Word], at: usize) -> bool {
-    words.iter().take(at).rev().take(REACH).any(|w| w.is(CLASSES.neg))
+    words
+        .iter()
+        .take(at)
+        .rev()
+        .take(REACH)
+        .any(|w| w.is(CLASSES.neg))
 }
 
 enum Guard {
@@ -248,19 +324,31 @@ fn guard(pattern: &Pattern, clause: &[Word], at: usize, end: usize) -> Guard {
         other => return other,
     }
     let after = || clause.iter().skip(end).take(REACH * 2);
-    let around = clause.iter().take(at).any(|w| w.is(c.time & !c.you)) && !clause.iter().take(at).any(|w| w.is(c.link));
-    if around || after().any(|w| w.is(c.time)) {
+    let before = clause
+        .iter()
+        .take(at)
+        .rev()
+        .take(REACH)
+        .any(|w| w.is(c.time));
+    if before || after().any(|w| w.is(c.time)) {
         return Guard::Held("limited");
     }
-    if after().zip(after().skip(1)).any(|(a, b)| a.id == c.r#for && b.is(c.span)) {
+    if after()
+        .zip(after().skip(1))
+        .any(|(a, b)| a.id == c.r#for && b.is(c.span))
+    {
         return Guard::Held("limited");
     }
     let named = after().any(|w| w.is(c.noun | c.junk));
     if pattern.effect == Effect::StopObject {
-        if after().any(|w| w.is(c.other)) && !named {
+        let inside = clause.iter().skip(at).take(end - at).any(|w| w.is(c.other));
+        if inside || (after().any(|w| w.is(c.other)) && !named) {
             return Guard::Held("other-object");
         }
-    } else if pattern.effect == Effect::Stop && after().next().is_some_and(|w| w.is(c.article)) && !named {
+    } else if pattern.effect == Effect::Stop
+        && after().next().is_some_and(|w| w.is(c.article))
+        && !named
+    {
         return Guard::Held("other-object");
     }
     Guard::Clear
@@ -272,10 +360,15 @@ fn subject(pattern: &Pattern, clause: &[Word], at: usize) -> Guard {
     let starts_negative = clause.get(at).is_some_and(|w| w.is(c.neg));
     let mut addressed = false;
     for back in 0..at.min(REACH) {
-        let (Some(word), next) = (clause.get(at - 1 - back), clause.get(at - back)) else { break };
+        let (Some(word), next) = (clause.get(at - 1 - back), clause.get(at - back)) else {
+            break;
+        };
         if word.is(c.neg) {
             let person = next.is_some_and(|n| n.is(c.you | c.myself));
-            let why = (at - 1 - back).checked_sub(1).and_then(|b| clause.get(b)).is_some_and(|w| w.id == c.why);
+            let why = (at - 1 - back)
+                .checked_sub(1)
+                .and_then(|b| clause.get(b))
+                .is_some_and(|w| w.id == c.why);
             let plea = person && (word.is(c.plea) || (word.id == c.dont && why));
             return if plea { Guard::Clear } else { Guard::Negated };
         }
@@ -285,7 +378,11 @@ fn subject(pattern: &Pattern, clause: &[Word], at: usize) -> Guard {
             }
             addressed = true;
         } else if word.is(c.ask) {
-            return if addressed { Guard::Negated } else { Guard::Held("question") };
+            return if addressed {
+                Guard::Negated
+            } else {
+                Guard::Held("question")
+            };
         } else if word.is(c.third) && !addressed {
             return Guard::Held("third-party");
         } else if word.is(c.myself) && !addressed && pattern.effect == Effect::Stop {

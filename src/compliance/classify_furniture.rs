@@ -7,17 +7,47 @@ use super::fold::fold;
 use super::keywords::words as word_list;
 
 const ENTITIES: [(&str, char); 34] = [
-    ("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", ' '),
-    ("shy", '\u{ad}'), ("zwj", '\u{200d}'), ("zwnj", '\u{200c}'), ("laquo", '«'), ("raquo", '»'),
-    ("ldquo", '“'), ("rdquo", '”'), ("lsquo", '‘'), ("rsquo", '’'), ("hellip", '…'),
-    ("mdash", '—'), ("ndash", '–'), ("iexcl", '¡'), ("iquest", '¿'), ("aacute", 'á'),
-    ("eacute", 'é'), ("iacute", 'í'), ("oacute", 'ó'), ("uacute", 'ú'), ("ntilde", 'ñ'),
-    ("agrave", 'à'), ("egrave", 'è'), ("ecirc", 'ê'), ("acirc", 'â'), ("icirc", 'î'),
-    ("ccedil", 'ç'), ("Eacute", 'É'), ("Ecirc", 'Ê'),
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("nbsp", ' '),
+    ("shy", '\u{ad}'),
+    ("zwj", '\u{200d}'),
+    ("zwnj", '\u{200c}'),
+    ("laquo", '«'),
+    ("raquo", '»'),
+    ("ldquo", '“'),
+    ("rdquo", '”'),
+    ("lsquo", '‘'),
+    ("rsquo", '’'),
+    ("hellip", '…'),
+    ("mdash", '—'),
+    ("ndash", '–'),
+    ("iexcl", '¡'),
+    ("iquest", '¿'),
+    ("aacute", 'á'),
+    ("eacute", 'é'),
+    ("iacute", 'í'),
+    ("oacute", 'ó'),
+    ("uacute", 'ú'),
+    ("ntilde", 'ñ'),
+    ("agrave", 'à'),
+    ("egrave", 'è'),
+    ("ecirc", 'ê'),
+    ("acirc", 'â'),
+    ("icirc", 'î'),
+    ("ccedil", 'ç'),
+    ("Eacute", 'É'),
+    ("Ecirc", 'Ê'),
 ];
 
 /// Undoes one round of HTML escaping and drops bare tags such as `<p>`.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
+    if raw.contains("â€™") {
+        return Cow::Owned(unescape(&raw.replace("â€™", "'")).into_owned());
+    }
     if !raw.contains(['&', '<']) {
         return Cow::Borrowed(raw);
     }
@@ -74,10 +104,17 @@ pub(super) fn without_links(text: &str) -> Cow<'_, str> {
     }
     let link = |w: &str| {
         let w = w.trim_start_matches(['(', '<', '"', '“']);
-        ["http://", "https://", "www."].iter().any(|p| head(w, p.len()).eq_ignore_ascii_case(p))
-            || w.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
+        ["http://", "https://", "www."]
+            .iter()
+            .any(|p| head(w, p.len()).eq_ignore_ascii_case(p))
+            || w.split_once('@')
+                .is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
     };
-    Cow::Owned(text.split_inclusive(char::is_whitespace).filter(|w| !link(w)).collect())
+    Cow::Owned(
+        text.split_inclusive(char::is_whitespace)
+            .filter(|w| !link(w))
+            .collect(),
+    )
 }
 
 /// What is left of a message once a reaction wrapper (`Liked “…”`) is taken
@@ -111,11 +148,17 @@ pub(super) fn after_reaction(text: &str) -> Option<Reaction<'_>> {
     }
     if end.is_none() {
         let cut_short = text.trim_end().ends_with(['…']) || text.trim_end().ends_with("...");
-        return cut_short.then_some(Reaction { rest: "", doubtful: None });
+        return cut_short.then_some(Reaction {
+            rest: "",
+            doubtful: None,
+        });
     }
     let end = end?;
     let doubtful = (inner_quotes > 2).then(|| quoted.get(..end).unwrap_or(""));
-    Some(Reaction { rest: quoted.get(end..).unwrap_or(""), doubtful })
+    Some(Reaction {
+        rest: quoted.get(end..).unwrap_or(""),
+        doubtful,
+    })
 }
 
 /// A reaction wrapper taken apart.
@@ -138,9 +181,12 @@ impl Reaction<'_> {
 fn reacts(before: &str) -> bool {
     let folded = fold(before);
     let words: Vec<&str> = folded.words().map(|(w, _)| w).collect();
-    let sign = before.chars().any(|c| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace());
+    let sign = before
+        .chars()
+        .any(|c| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace());
     let phrase = words.join(" ");
-    word_list().reactions.contains(phrase.as_str()) || (sign && matches!(phrase.as_str(), "to" | "a"))
+    word_list().reactions.contains(phrase.as_str())
+        || (sign && matches!(phrase.as_str(), "to" | "a"))
 }
 
 /// Splits a message from its mail signature or the text it quotes.

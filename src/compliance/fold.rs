@@ -42,7 +42,9 @@ pub struct Folded {
 impl Folded {
     /// The words in order, with what stood before each.
     pub fn words(&self) -> impl Iterator<Item = (&str, Gap)> {
-        self.spans.iter().map(|s| (self.text.get(s.from..s.to).unwrap_or(""), s.gap))
+        self.spans
+            .iter()
+            .map(|s| (self.text.get(s.from..s.to).unwrap_or(""), s.gap))
     }
 
     /// Whether there is no letter or digit at all.
@@ -54,9 +56,14 @@ impl Folded {
 /// Folds `raw`: NFKC, invisible characters and marks dropped, lower case,
 /// squared letters and look-alikes as Latin, spaced letters joined.
 pub fn fold(raw: &str) -> Folded {
-    let mut words = Words { exact: true, ..Words::default() };
+    let mut words = Words {
+        exact: true,
+        ..Words::default()
+    };
     if raw.is_ascii() {
-        raw.chars().filter(|c| !invisible(*c)).for_each(|c| words.push(c.to_ascii_lowercase()));
+        raw.chars()
+            .filter(|c| !invisible(*c))
+            .for_each(|c| words.push(c.to_ascii_lowercase()));
         words.end_word();
     } else {
         let exact = Cell::new(true);
@@ -81,13 +88,20 @@ pub fn fold(raw: &str) -> Folded {
         words.exact &= exact.get();
     }
     words.join_single_letters();
-    Folded { text: words.text, spans: words.spans, exact: words.exact }
+    Folded {
+        text: words.text,
+        spans: words.spans,
+        exact: words.exact,
+    }
 }
 
 /// Squared and regional-indicator letters as plain ones. A pair of regional
 /// indicators is a flag and becomes a gap.
 fn plain_letters(raw: &str) -> Cow<'_, str> {
-    if !raw.chars().any(|c| boxed(c).is_some() || regional(c).is_some()) {
+    if !raw
+        .chars()
+        .any(|c| boxed(c).is_some() || regional(c).is_some())
+    {
         return Cow::Borrowed(raw);
     }
     let mut out = String::with_capacity(raw.len());
@@ -136,10 +150,18 @@ impl Words {
                 self.end_word();
             }
             '-' if self.spaced => self.widen(Gap::Soft),
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.widen(Gap::Line),
-            '.' | '!' | '?' | ';' | '。' | '؟' | '؛' | '।' | '¿' | '¡' => self.widen(Gap::Hard),
-            ',' | ':' | '(' | ')' | '[' | ']' | '—' | '–' | '|' | '•' | '、' | '،' => self.widen(Gap::Soft),
-            '"' | '“' | '”' | '„' | '«' | '»' | '‹' | '›' | '「' | '」' | '\u{fffd}' => self.end_word(),
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                self.widen(Gap::Line)
+            }
+            '.' | '!' | '?' | ';' | '。' | '؟' | '؛' | '।' | '¿' | '¡' => {
+                self.widen(Gap::Hard)
+            }
+            ',' | ':' | '(' | ')' | '[' | ']' | '—' | '–' | '|' | '•' | '、' | '،' => {
+                self.widen(Gap::Soft)
+            }
+            '"' | '“' | '”' | '„' | '«' | '»' | '‹' | '›' | '「' | '」' | '\u{fffd}' => {
+                self.end_word()
+            }
             _ if c.is_whitespace() || c.is_ascii() => self.end_word(),
             _ => self.widen(Gap::Soft),
         }
@@ -156,7 +178,11 @@ impl Words {
         if to == self.from {
             return;
         }
-        let mut span = Span { from: self.from, to, gap: self.gap.take().unwrap_or(Gap::Joined) };
+        let mut span = Span {
+            from: self.from,
+            to,
+            gap: self.gap.take().unwrap_or(Gap::Joined),
+        };
         if self.foreign {
             span = self.latin(span);
         }
@@ -182,7 +208,11 @@ impl Words {
         self.exact = false;
         let from = self.text.len();
         self.text.push_str(&mapped);
-        Span { from, to: self.text.len(), gap: span.gap }
+        Span {
+            from,
+            to: self.text.len(),
+            gap: span.gap,
+        }
     }
 
     /// `S T O P` and `s.t.o.p` become one word: runs of three or more single
@@ -195,15 +225,21 @@ impl Words {
         }
         let spans = std::mem::take(&mut self.spans);
         for run in spans.chunk_by(|a, b| single(a) && single(b)) {
-            let letters: String =
-                run.iter().filter_map(|s| self.text.get(s.from..s.to)).collect();
+            let letters: String = run
+                .iter()
+                .filter_map(|s| self.text.get(s.from..s.to))
+                .collect();
             let alphabetic = letters.chars().filter(|c| c.is_alphabetic()).count();
             match run.first() {
                 Some(first) if run.len() >= 3 && alphabetic >= 2 => {
                     let from = self.text.len();
                     self.text.push_str(&letters);
                     self.exact = false;
-                    self.spans.push(Span { from, to: self.text.len(), gap: first.gap });
+                    self.spans.push(Span {
+                        from,
+                        to: self.text.len(),
+                        gap: first.gap,
+                    });
                 }
                 _ => self.spans.extend_from_slice(run),
             }

@@ -53,6 +53,7 @@ pub(super) struct Lists {
     joined: HashMap<String, Key>,
     pub(super) within: Vec<String>,
     pub(super) reactions: HashSet<String>,
+    pub(super) everyday: HashSet<&'static str>,
     pub(super) signatures: Vec<&'static str>,
     pub(super) patterns: Vec<Pattern>,
     first: Vec<Vec<u16>>,
@@ -75,7 +76,10 @@ impl Lists {
     fn read() -> Self {
         let keywords = include_str!("words/keywords.txt");
         let mut lists = Self {
-            version: keywords.lines().find_map(|l| l.strip_prefix("version ")).unwrap_or("none"),
+            version: keywords
+                .lines()
+                .find_map(|l| l.strip_prefix("version "))
+                .unwrap_or("none"),
             vocabulary: HashMap::new(),
             classes: HashMap::new(),
             macros: HashMap::new(),
@@ -84,6 +88,7 @@ impl Lists {
             joined: HashMap::new(),
             within: Vec::new(),
             reactions: HashSet::new(),
+            everyday: HashSet::new(),
             signatures: Vec::new(),
             patterns: Vec::new(),
             first: Vec::new(),
@@ -114,7 +119,10 @@ impl Lists {
         };
         let name = name.trim();
         if name.starts_with('%') {
-            let ways = body.split('/').map(|w| w.split_whitespace().collect()).collect();
+            let ways = body
+                .split('/')
+                .map(|w| w.split_whitespace().collect())
+                .collect();
             self.macros.insert(name, ways);
             return;
         }
@@ -129,7 +137,10 @@ impl Lists {
                 if other == 0 {
                     self.problems.push(line.to_owned());
                 }
-                self.vocabulary.values_mut().filter(|(_, m)| m & other != 0).for_each(|(_, m)| *m |= bit);
+                self.vocabulary
+                    .values_mut()
+                    .filter(|(_, m)| m & other != 0)
+                    .for_each(|(_, m)| *m |= bit);
             } else {
                 self.intern(item, bit);
             }
@@ -165,6 +176,10 @@ impl Lists {
                 self.reactions.insert(spelled.join(" "));
                 return;
             }
+            "everyday" => {
+                self.everyday.insert(item);
+                return;
+            }
             "signature" => return self.signatures.push(item),
             _ => return self.problems.push(item.to_owned()),
         };
@@ -198,7 +213,10 @@ impl Lists {
         let mut first = vec![Vec::new(); self.vocabulary.len() + 1];
         for (id, mask) in self.vocabulary.values() {
             let begins = |p: &Pattern| p.elems.first().is_some_and(|e| e.takes(*id, *mask));
-            let starting = (0_u16..).zip(&self.patterns).filter(|(_, p)| begins(p)).map(|(at, _)| at);
+            let starting = (0_u16..)
+                .zip(&self.patterns)
+                .filter(|(_, p)| begins(p))
+                .map(|(at, _)| at);
             if let Some(slot) = first.get_mut(usize::from(*id)) {
                 slot.extend(starting);
             }
@@ -208,8 +226,12 @@ impl Lists {
 
     /// The patterns whose first element takes `word`, in file order.
     pub(super) fn starting(&self, word: Word) -> impl Iterator<Item = &Pattern> {
-        let ids = self.first.get(usize::from(word.id)).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|at| self.patterns.get(usize::from(*at)))
+        let ids = self
+            .first
+            .get(usize::from(word.id))
+            .map_or(&[][..], Vec::as_slice);
+        ids.iter()
+            .filter_map(|at| self.patterns.get(usize::from(*at)))
     }
 
     /// The longest keyword at the head of `ids`, and how many words it takes.
@@ -227,5 +249,7 @@ impl Lists {
 }
 
 fn lines(file: &'static str) -> impl Iterator<Item = &'static str> {
-    file.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#') && !l.starts_with("version "))
+    file.lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#') && !l.starts_with("version "))
 }

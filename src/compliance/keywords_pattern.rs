@@ -65,7 +65,13 @@ const MANY: usize = 6;
 impl Pattern {
     /// Where the pattern ends if it matches `clause` at `at`. `steps` is the
     /// work still allowed for the message.
-    pub(super) fn end(&self, clause: &[Word], at: usize, marks: Marks, steps: &mut u32) -> Option<usize> {
+    pub(super) fn end(
+        &self,
+        clause: &[Word],
+        at: usize,
+        marks: Marks,
+        steps: &mut u32,
+    ) -> Option<usize> {
         if self.opens && !clause.iter().take(at).all(|w| w.is(marks.filler)) {
             return None;
         }
@@ -83,7 +89,13 @@ pub(super) struct Marks {
     pub(super) tail: u64,
 }
 
-fn walk(elems: &[Elem], clause: &[Word], at: usize, tail: Option<u64>, steps: &mut u32) -> Option<usize> {
+fn walk(
+    elems: &[Elem],
+    clause: &[Word],
+    at: usize,
+    tail: Option<u64>,
+    steps: &mut u32,
+) -> Option<usize> {
     *steps = steps.checked_sub(1)?;
     let Some((elem, rest)) = elems.split_first() else {
         let closed = tail.is_none_or(|t| clause.iter().skip(at).all(|w| w.is(t)));
@@ -96,7 +108,9 @@ fn walk(elems: &[Elem], clause: &[Word], at: usize, tail: Option<u64>, steps: &m
         Repeat::Many => (0..MANY).take_while(|n| takes(*n)).count(),
     };
     let least = usize::from(elem.repeat == Repeat::Once);
-    (least..=most).rev().find_map(|n| walk(rest, clause, at + n, tail, steps))
+    (least..=most)
+        .rev()
+        .find_map(|n| walk(rest, clause, at + n, tail, steps))
 }
 
 /// Reads `effect rule: place place …`; a macro (`%me`) makes several patterns.
@@ -126,26 +140,52 @@ pub(super) fn parse_pattern(line: &'static str, lists: &mut Lists) -> Option<Vec
         if optional {
             ways.push(Vec::new());
         }
-        rows = rows.iter().flat_map(|r| ways.iter().map(|w| [r.as_slice(), w].concat())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|r| ways.iter().map(|w| [r.as_slice(), w].concat()))
+            .collect();
     }
-    rows.iter().map(|row| row_pattern(rule, effect, row, lists)).collect()
+    rows.iter()
+        .map(|row| row_pattern(rule, effect, row, lists))
+        .collect()
 }
 
-fn row_pattern(rule: &'static str, effect: Effect, row: &[&'static str], lists: &mut Lists) -> Option<Pattern> {
+fn row_pattern(
+    rule: &'static str,
+    effect: Effect,
+    row: &[&'static str],
+    lists: &mut Lists,
+) -> Option<Pattern> {
     let opens = row.first() == Some(&"^");
     let closes = row.last() == Some(&"$");
     let places = row.iter().filter(|i| !matches!(**i, "^" | "$"));
     let elems: Option<Vec<Elem>> = places.map(|item| place(item, lists)).collect();
-    let elems = elems.filter(|e| e.first().is_some_and(|f| f.repeat == Repeat::Once && !f.any))?;
-    Some(Pattern { rule, effect, elems, opens, closes })
+    let elems = elems.filter(|e| {
+        e.first()
+            .is_some_and(|f| f.repeat == Repeat::Once && !f.any)
+    })?;
+    Some(Pattern {
+        rule,
+        effect,
+        elems,
+        opens,
+        closes,
+    })
 }
 
 fn place(item: &str, lists: &mut Lists) -> Option<Elem> {
     let (names, repeat) = match item.strip_suffix('?') {
         Some(names) => (names, Repeat::Maybe),
-        None => item.strip_suffix('*').map_or((item, Repeat::Once), |n| (n, Repeat::Many)),
+        None => item
+            .strip_suffix('*')
+            .map_or((item, Repeat::Once), |n| (n, Repeat::Many)),
     };
-    let mut elem = Elem { mask: 0, ids: Vec::new(), any: names == "_", repeat };
+    let mut elem = Elem {
+        mask: 0,
+        ids: Vec::new(),
+        any: names == "_",
+        repeat,
+    };
     for name in names.split('|').filter(|n| *n != "_") {
         if name.starts_with('@') {
             let class = lists.class(name);

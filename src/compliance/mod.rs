@@ -4,15 +4,15 @@
 pub mod classify;
 mod classify_clauses;
 mod classify_furniture;
+#[cfg(test)]
+mod classify_tests;
 mod classify_whole;
 pub mod fold;
 mod fold_tables;
 pub mod guard;
-pub mod keywords;
+mod keywords;
 mod keywords_pattern;
-#[cfg(test)]
-mod classify_tests;
 
-pub use classify::{Kind, Verdict, VendorSignal, classify, decide};
+pub use classify::{Kind, VendorSignal, Verdict, classify, decide};
 pub use guard::Cleared;
 pub use keywords::words_version;

@@ -67,6 +67,20 @@ UNION
 SELECT aloware_contact_id, phone_number FROM contact_mappings
  WHERE aloware_contact_id = ANY ($2) AND phone_number IS NOT NULL AND deleted_at IS NULL";
 
+/// The living mappings whose GHL contact was last seen with this tag.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn with_tag<C: GenericClient>(client: &C, tag: &str) -> Result<Vec<Mapping>, StoreError> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM contact_mappings WHERE deleted_at IS NULL
+           AND EXISTS (SELECT 1 FROM unnest(ghl_tags) t WHERE lower(t) = lower($1)) ORDER BY created_at"
+    );
+    let statement = client.prepare_cached(&text).await?;
+    let rows = client.query(&statement, &[&tag]).await?;
+    rows.iter().map(mapping).collect()
+}
+
 /// The living mapping of a person: by GHL id, else Aloware id, else phone, else e-mail.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ pub mod opt_outs;
 pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
+pub mod sync_log;
 
 pub use error::StoreError;
 pub use pool::{Db, migrate};

@@ -12,6 +12,8 @@ pub mod note_events;
 mod notes;
 pub mod opt_out;
 mod person;
+pub mod request;
+pub mod send;
 
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;

@@ -1,3 +1,19 @@
-//! The integration tests: one binary, one file per promise.
+//! The integration tests: one binary, one file per promise. Each test has a
+//! database of its own on a throwaway cluster and its own strict simulators.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic too; clippy.toml exempts test functions only"
+)]
 
+mod calls;
+mod contacts;
 mod embedded;
+mod ingest;
+mod kills;
+mod opt_outs;
+mod outages;
+mod several_daemons;
+mod support;
+mod texts;

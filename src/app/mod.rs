@@ -1,0 +1,238 @@
+//! The composition root: settings and a database in, a running daemon out.
+//! Every long-lived task is named here, and one that ends early ends the daemon.
+
+mod bridges;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_postgres::Config;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::ingest::{Ingest, Outbox, Rules as IngestRules, Spool, stored_order_key};
+use crate::queue::{Engine, Limits, RetryPolicy};
+use crate::router::Router;
+use crate::store::{self, Db, echoes};
+use crate::sync::{Desk, Rules};
+use crate::vendors::Vendors;
+use crate::{http, ops};
+
+use bridges::{Outgoing, Requests};
+
+/// How long the database may take to answer at boot.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
+/// How often echoes that can no longer come back are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// The database did not answer at boot: exit code 69.
+#[derive(Debug, thiserror::Error)]
+#[error("the database could not be reached within {} seconds", DATABASE_WAIT.as_secs())]
+pub struct DatabaseUnreachable;
+
+/// A running daemon.
+pub struct App {
+    address: SocketAddr,
+    db: Db,
+    engine: Arc<Engine>,
+    server: actix_web::dev::ServerHandle,
+    stops: Stops,
+    tasks: Vec<Task>,
+}
+
+/// One long-lived task, by name.
+struct Task {
+    name: &'static str,
+    handle: JoinHandle<()>,
+}
+
+/// Who is told to stop, in this order.
+#[derive(Clone, Debug, Default)]
+struct Stops {
+    ingest: CancellationToken,
+    workers: CancellationToken,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Connects to the database, waiting for it, and migrates it.
+///
+/// # Errors
+/// [`DatabaseUnreachable`] after [`DATABASE_WAIT`]; otherwise a failed migration.
+pub async fn open_database(config: Config, pool_size: usize) -> anyhow::Result<Db> {
+    let db = Db::new(config, pool_size)?;
+    let give_up = Instant::now() + DATABASE_WAIT;
+    while let Err(error) = db.client().await {
+        if Instant::now() >= give_up {
+            return Err(anyhow::Error::new(DatabaseUnreachable).context(error));
+        }
+        tracing::warn!(%error, "waiting for the database");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    store::migrate(&db).await.context("migrating the database")?;
+    Ok(db)
+}
+
+impl App {
+    /// Starts listener, ingest and task pool over an open, migrated database.
+    ///
+    /// # Errors
+    /// When the spool cannot be opened, a vendor client cannot be made, or the
+    /// listener cannot be used.
+    pub fn start(settings: Settings, db: Db, listener: TcpListener) -> anyhow::Result<Self> {
+        let settings = Arc::new(settings);
+        let address = listener.local_addr()?;
+        let rules = Rules::from_settings(&settings);
+        let intake = IngestRules {
+            hint: rules.hint.clone(),
+            own: rules.own.clone(),
+            allowed: settings.aloware.allowed_events.clone(),
+        };
+        let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
+        let vendors = Vendors::from_settings(&settings)?;
+        let desk = Desk {
+            db: db.clone(),
+            vendors,
+            rules,
+        };
+        let router = Arc::new(Router::new(desk.clone()));
+        let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
+        let spool = Spool::open(&settings.database.data_dir.join("spool")).context("opening the spool")?;
+        let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
+        let state = http::State {
+            settings: Arc::clone(&settings),
+            db: db.clone(),
+            ingest: ingest.clone(),
+            engine: Arc::clone(&engine),
+            rules: intake,
+            sender: Arc::new(Outgoing { desk: desk.clone(), ingest }),
+            desk: Arc::new(Requests { desk }),
+            metrics: ops::metrics::install(),
+        };
+        let server = http::server(state, listener)?;
+        let handle = server.handle();
+        let stops = Stops::default();
+        let tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        Ok(Self {
+            address,
+            db,
+            engine,
+            server: handle,
+            stops,
+            tasks,
+        })
+    }
+
+    /// Where the daemon listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its connections, for whoever shows its state.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Its task pool.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Waits until a task ends that should not; answers its name.
+    pub async fn ended_early(&mut self) -> &'static str {
+        let ends = self.tasks.iter_mut().map(|task| (&mut task.handle).map(|_| task.name).boxed());
+        let (name, _, _) = futures_util::future::select_all(ends).await;
+        name
+    }
+
+    /// Drains: listener, ingest, workers, pool. What is not finished within the
+    /// grace is handed back and runs again after the next start.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        self.stops.ingest.cancel();
+        join(self.tasks, &self.stops).await;
+        self.db.close();
+    }
+}
+
+async fn join(tasks: Vec<Task>, stops: &Stops) {
+    let (first, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.name != "workers" && task.name != "prune");
+    for task in first {
+        report(task).await;
+    }
+    stops.workers.cancel();
+    for task in rest {
+        report(task).await;
+    }
+}
+
+async fn report(task: Task) {
+    if let Err(error) = task.handle.await {
+        tracing::error!(%error, task = task.name, "a task ended badly");
+    }
+}
+
+fn spawn_all(
+    server: actix_web::dev::Server,
+    outbox: Outbox,
+    engine: &Arc<Engine>,
+    db: &Db,
+    stops: &Stops,
+    grace: Duration,
+) -> Vec<Task> {
+    let listener = async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the listener failed");
+        }
+    };
+    let named = |name: &'static str, work: BoxFuture<'static, ()>| Task {
+        name,
+        handle: tokio::spawn(work),
+    };
+    vec![
+        named("listener", listener.boxed()),
+        named("ingest", outbox.run(stops.ingest.clone()).boxed()),
+        named("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
+        named("prune", prune(db.clone(), stops.workers.clone()).boxed()),
+    ]
+}
+
+async fn prune(db: Db, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+        }
+        let pruned = match db.client().await {
+            Ok(client) => echoes::prune(&client).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = pruned {
+            tracing::warn!(%error, "old echoes were not removed; trying again later");
+        }
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let jobs = &settings.jobs;
+    Limits {
+        concurrency: jobs.concurrency,
+        lease: jobs.lease,
+        poll: jobs.poll_interval,
+        retry: RetryPolicy {
+            limit: jobs.retry_limit,
+            base: jobs.retry_delay,
+            cap: jobs.retry_max_delay,
+        },
+    }
+}

@@ -1,0 +1,1 @@
+//! `dev`: filled by the story.

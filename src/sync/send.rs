@@ -1,0 +1,165 @@
+//! Sending a text: the guard and the send record in one transaction, then the
+//! vendor. The only way a text leaves the house.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::{Desk, Ledger};
+use crate::compliance::{Cleared, guard};
+use crate::domain::{Cause, ConsentChange, Failure, Move, Phone};
+use crate::store::message_mappings::{self, Message};
+use crate::store::{StoreError, opt_outs, outbound_messages};
+use crate::vendors::{OutboundText, TextingClient, VendorError};
+
+/// Why a text was not sent, or not surely.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SendFailure {
+    /// The number is blocked in the registry, or the vendor says so.
+    #[error("opted out")]
+    OptedOut,
+    /// No texting vendor is configured for sending.
+    #[error("no texting vendor is configured")]
+    NotConfigured,
+    /// Not now: the database, the vendor or its budget.
+    #[error("try again later")]
+    Unavailable {
+        /// How long, when known.
+        retry_after: Option<Duration>,
+    },
+    /// The vendor, or a rule of ours, refuses this text for good.
+    #[error("refused: {code}")]
+    Refused {
+        /// Classified code.
+        code: String,
+    },
+    /// The vendor may have taken it: it is not sent again.
+    #[error("outcome unknown")]
+    Unknown,
+}
+
+impl From<StoreError> for SendFailure {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "a text was not sent: the registry cannot be read");
+        Self::Unavailable { retry_after: None }
+    }
+}
+
+/// Sends a text if the registry allows it; answers the vendor's message id.
+///
+/// # Errors
+/// [`SendFailure`]. After [`SendFailure::Unknown`] the text may have gone out.
+pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String, SendFailure> {
+    let Some(client) = &desk.vendors.texting else {
+        return Err(SendFailure::NotConfigured);
+    };
+    if desk.rules.own.contains(to) {
+        return Err(SendFailure::Refused {
+            code: "own_number".to_owned(),
+        });
+    }
+    let id = Uuid::now_v7();
+    let cleared = clear_and_record(desk, id, to, text).await?;
+    let outcome = hand_over(desk, client, id, cleared, text).await;
+    record_outcome(desk, id, to, text, &outcome).await;
+    outcome.map_err(|error| failure(&error))
+}
+
+/// The guard's answer and the record of it, in one transaction.
+async fn clear_and_record(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText) -> Result<Cleared, SendFailure> {
+    let mut client = desk.db.client().await?;
+    let transaction = client.transaction().await.map_err(StoreError::from)?;
+    let answer = guard::clear(&transaction, to).await?;
+    let refused = answer.as_ref().err().map(|blocked| {
+        let names: Vec<&str> = blocked.causes.iter().copied().map(Cause::as_str).collect();
+        format!("opted_out: {}", names.join(", "))
+    });
+    let (from, correlation) = (text.from.as_deref(), text.correlation_id.as_deref());
+    outbound_messages::open(&transaction, id, to, from, refused.as_deref(), correlation).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    answer.map_err(|_| {
+        metrics::counter!("texts_refused_total").increment(1);
+        SendFailure::OptedOut
+    })
+}
+
+async fn hand_over(
+    desk: &Desk,
+    client: &TextingClient,
+    id: Uuid,
+    cleared: Cleared,
+    text: &OutboundText,
+) -> Result<String, VendorError> {
+    let mut ledger = Ledger::of_person(&desk.db);
+    let (_, intent) = ledger.announce(&format!("send:{id}"), &[]).await.map_err(|failure: Failure| {
+        tracing::warn!(reason = failure.reason(), "a text was not sent: the ledger cannot be written");
+        VendorError::Refused {
+            reason: "ledger unavailable",
+        }
+    })?;
+    client.send(&intent, cleared, text).await
+}
+
+fn failure(error: &VendorError) -> SendFailure {
+    match error {
+        VendorError::OptedOut { .. } => SendFailure::OptedOut,
+        VendorError::RateLimited { retry_after } => SendFailure::Unavailable {
+            retry_after: *retry_after,
+        },
+        VendorError::Down { retry_after } => SendFailure::Unavailable {
+            retry_after: Some(*retry_after),
+        },
+        other if other.maybe_applied() => SendFailure::Unknown,
+        VendorError::Transient { .. } | VendorError::Unauthorized => SendFailure::Unavailable { retry_after: None },
+        other => SendFailure::Refused {
+            code: other.to_string(),
+        },
+    }
+}
+
+/// Closes the send record. When the database is away the record stays at
+/// `sending`, which says the same as `unknown`: it is not sent again.
+async fn record_outcome(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText, outcome: &Result<String, VendorError>) {
+    let stored = async {
+        let client = desk.db.client().await?;
+        match outcome {
+            Ok(vendor_id) => {
+                outbound_messages::close(&client, id, "sent", None, Some(vendor_id)).await?;
+                let message = Message {
+                    texting_id: Some(vendor_id),
+                    conversation_id: text.conversation_id.as_deref(),
+                    from: text.from.as_deref(),
+                    to: Some(to.as_str()),
+                    direction: Some("outbound"),
+                    ..Message::default()
+                };
+                message_mappings::upsert(&client, &message).await
+            }
+            Err(error) => {
+                if matches!(error, VendorError::OptedOut { .. }) {
+                    opt_outs::apply(&client, &[&vendor_block(to)]).await?;
+                }
+                let state = if error.maybe_applied() { "unknown" } else { "failed" };
+                outbound_messages::close(&client, id, state, Some(&error.to_string()), None).await
+            }
+        }
+    };
+    if let Err(error) = stored.await {
+        tracing::warn!(%error, message.id = %id, "the outcome of a text was not recorded");
+    }
+}
+
+/// What the vendor says about a number counts like a STOP it forwarded.
+fn vendor_block(to: &Phone) -> ConsentChange {
+    ConsentChange {
+        phone: to.clone(),
+        cause: Cause::VendorBlock,
+        action: Move::Block,
+        source: "texting",
+        reason: "blocked by STOP at the vendor".to_owned(),
+        evidence: None,
+        occurred_at: Utc::now(),
+        unless_echo: None,
+    }
+}

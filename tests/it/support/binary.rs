@@ -1,0 +1,74 @@
+//! The shipped binary as a process of its own, to be killed.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use df_middleware::sandbox::Sandbox;
+use reqwest::Client;
+use tokio_postgres::Config;
+
+use super::{PATIENCE, client, environment, query};
+
+/// A running `df-middleware serve`.
+pub struct Daemon {
+    child: Child,
+    pub base: String,
+}
+
+impl Daemon {
+    /// Starts it and waits until it is ready.
+    pub async fn start(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut env = environment(sandbox, data, changes);
+        env.insert("DATABASE_URL".to_owned(), query::url(config));
+        env.insert("DF_BIND".to_owned(), format!("127.0.0.1:{port}"));
+        let child = Command::new(env!("CARGO_BIN_EXE_df-middleware"))
+            .arg("serve")
+            .current_dir(data)
+            .env_clear()
+            .envs(env)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let this = Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+        };
+        this.ready(&client()).await;
+        this
+    }
+
+    async fn ready(&self, client: &Client) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = client.get(format!("{}/readyz", self.base)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the daemon did not become ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// SIGKILL: no instruction of it runs any more when this returns.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,41 @@
+//! Looking at the tables as an operator would.
+
+use serde_json::Value;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// A connection of its own.
+pub async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Rows of a query, each as JSON.
+pub async fn rows(client: &Client, sql: &str) -> Vec<Value> {
+    let wrapped = format!("SELECT to_jsonb(q) FROM ({sql}) q");
+    client.query(&wrapped, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// Events of both tables that have not ended.
+pub async fn unfinished(client: &Client) -> i64 {
+    let sql = "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('pending', 'processing'))
+                    + (SELECT count(*) FROM texting_webhook_events WHERE status IN ('pending', 'processing'))";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// What is unfinished, for a failing test's message.
+pub async fn describe(client: &Client) -> String {
+    let sql = "SELECT event_type, status, attempts, error_message FROM webhook_events WHERE status <> 'done'
+               UNION ALL SELECT event_type, status, attempts, error_message FROM texting_webhook_events WHERE status <> 'done'";
+    format!("{:?}", rows(client, sql).await)
+}
+
+/// The address of a database as `DATABASE_URL` wants it.
+pub fn url(config: &Config) -> String {
+    let host = match config.get_hosts() {
+        [Host::Unix(path), ..] => path.to_str().unwrap().to_owned(),
+        other => panic!("not a socket: {other:?}"),
+    };
+    format!("postgres://{}@/{}?host={host}", config.get_user().unwrap(), config.get_dbname().unwrap())
+}
