@@ -1,0 +1,74 @@
+//! A backlog that needs no vendor: how fast it goes once the workers may run.
+
+use std::time::{Duration, Instant};
+
+use df_middleware::sandbox::Sandbox;
+
+use crate::Scale;
+use crate::bodies::{self, Template};
+use crate::house::{Ground, House, instant_sandbox};
+use crate::load::{Load, Until};
+use crate::table::{Table, at_least, fact};
+
+pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
+    let ground = house.ground().await;
+    let sandbox = instant_sandbox().await;
+    let people = scale.plain / 6;
+    let run = backlog(&ground, &sandbox, bodies::contact_event(), scale.plain, people).await;
+    let count = scale.plain as f64;
+    table.group(&format!("drain: {} events of {people} people, no vendor call", scale.plain));
+    table.row("events done", count / run.elapsed.as_secs_f64(), "/s", at_least(3_000.0, Some(10_000.0)));
+    table.row("WAL of ingest", run.ingest_wal / count, "B/event", fact());
+    table.row("WAL of claim, completion and log", run.drain_wal / count, "B/event", fact());
+    table.row("transactions of the drain", run.transactions / count, "/event", fact());
+}
+
+/// What became of a backlog.
+pub(crate) struct Drained {
+    pub(crate) elapsed: Duration,
+    pub(crate) ingest_wal: f64,
+    pub(crate) drain_wal: f64,
+    pub(crate) transactions: f64,
+}
+
+/// Stores `count` deliveries while nobody works, then starts the daemon anew
+/// and waits until they are done.
+pub(crate) async fn backlog(ground: &Ground, sandbox: &Sandbox, template: Template, count: u64, people: u64) -> Drained {
+    ground.park().await;
+    let daemon = ground.daemon(sandbox).await;
+    let before = ground.wal().await;
+    let load = Load {
+        address: daemon.address,
+        connections: 64,
+        templates: vec![template],
+        first: 0,
+        people,
+        until: Until::Count(count),
+    };
+    load.run().await;
+    let ingest_wal = ground.wal().await - before;
+    daemon.stop().await;
+    ground.unpark().await;
+    ground.checkpoint().await;
+    let (before, transactions) = (ground.wal().await, commits(ground).await);
+    let began = Instant::now();
+    let daemon = ground.daemon(sandbox).await;
+    ground.drained().await;
+    let elapsed = began.elapsed();
+    let drain_wal = ground.wal().await - before;
+    daemon.stop().await;
+    ground.assert_done(count).await;
+    Drained {
+        elapsed,
+        ingest_wal,
+        drain_wal,
+        transactions: commits(ground).await - transactions,
+    }
+}
+
+/// Transactions of the daemon: all but those that looked on.
+async fn commits(ground: &Ground) -> f64 {
+    // Backends report at most once a second.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    ground.number("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").await
+}
