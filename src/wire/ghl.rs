@@ -60,14 +60,14 @@ pub fn event_name(payload: &Value) -> Option<String> {
     if let Some(name) = named {
         return Some(name.to_owned());
     }
-    let has = |key: &&str| payload.get(key).is_some_and(|value| !value.is_null());
+    let has = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
     let times = ["startTime", "start_time", "endTime", "end_time", "calendarId", "calendar_id"];
     if times.iter().any(|key| has(key)) {
         return Some("appointment.created".to_owned());
     }
-    let person = has(&"contactId")
-        || has(&"contact_id")
-        || (has(&"id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
+    let person = has("contactId")
+        || has("contact_id")
+        || (has("id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
     person.then(|| "contact.updated".to_owned())
 }
 
