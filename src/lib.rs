@@ -3,13 +3,15 @@
 //! The walk of one event: `http` → `ingest` → `queue` → `router` → `loops` →
 //! `conflicts` → `sync` → `vendors` → `store`. ARCHITECTURE.md draws it.
 
+pub mod admin;
 pub mod compliance;
 pub mod config;
 pub mod conflicts;
 pub mod domain;
-pub mod embedded;
+pub mod http;
 pub mod ingest;
 pub mod loops;
+pub mod ops;
 pub mod queue;
 pub mod router;
 pub mod sandbox;

@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use crate::domain::{Failure, Phone};
 use crate::http::messages::{SendError, SendRequest, Sender};
 use crate::http::sync_routes::{self, DeskError, Who};
-use crate::ingest::Ingest;
 use crate::sync::request::{self, Pair, RequestError};
 use crate::sync::send::{SendFailure, send};
 use crate::sync::Desk;
@@ -15,16 +14,11 @@ use crate::vendors::OutboundText;
 /// The only door through which a text leaves.
 pub(super) struct Outgoing {
     pub(super) desk: Desk,
-    pub(super) ingest: Ingest,
 }
 
 impl Sender for Outgoing {
     fn send<'a>(&'a self, request: SendRequest) -> BoxFuture<'a, Result<String, SendError>> {
         async move {
-            // A STOP may still be waiting in the spool: until it is in the registry nobody is texted.
-            if !self.ingest.is_caught_up() {
-                return Err(SendError::Unavailable { retry_after: None });
-            }
             let text = OutboundText {
                 body: request.body,
                 from: request.from,

@@ -91,6 +91,8 @@ impl App {
     /// listener cannot be used.
     pub fn start(settings: Settings, db: Db, listener: TcpListener) -> anyhow::Result<Self> {
         let settings = Arc::new(settings);
+        // The word lists take some milliseconds to load: not in a delivery's time.
+        crate::compliance::classify("");
         let address = listener.local_addr()?;
         let rules = Rules::from_settings(&settings);
         let intake = IngestRules {
@@ -100,22 +102,23 @@ impl App {
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;
+        let spool = Spool::open(&settings.database.data_dir.join("spool")).context("opening the spool")?;
         let desk = Desk {
             db: db.clone(),
             vendors,
+            spool: spool.clone(),
             rules,
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
-        let spool = Spool::open(&settings.database.data_dir.join("spool")).context("opening the spool")?;
         let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
         let state = http::State {
             settings: Arc::clone(&settings),
             db: db.clone(),
-            ingest: ingest.clone(),
+            ingest,
             engine: Arc::clone(&engine),
             rules: intake,
-            sender: Arc::new(Outgoing { desk: desk.clone(), ingest }),
+            sender: Arc::new(Outgoing { desk: desk.clone() }),
             desk: Arc::new(Requests { desk }),
             metrics: ops::metrics::install(),
         };

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use super::classify_clauses::{Clauses, Found};
 use super::classify_furniture::{after_reaction, signature, unescape, without_links};
-use super::classify_whole::{Text, whole};
+use super::classify_whole::whole;
+use super::classify_words::Text;
 use super::fold::fold;
 use super::fold_tables::{invisible, stop_sign};
 

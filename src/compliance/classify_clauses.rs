@@ -1,11 +1,10 @@
 //! Steps 5 and 6: free text, clause by clause, and the net under it.
 
-use std::sync::LazyLock;
-
+use super::classify_guard::{CLASSES, Guard, REACH, guard};
 use super::classify_whole::alone;
 use super::fold::Gap;
 use super::keywords::{Key, Word, words};
-use super::keywords_pattern::{Effect, Marks, Pattern};
+use super::keywords_pattern::{Effect, Pattern};
 
 /// What the stop rules made of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,69 +17,6 @@ pub(super) enum Found {
     Nothing,
 }
 
-struct Classes {
-    marks: Marks,
-    you: u64,
-    myself: u64,
-    third: u64,
-    neg: u64,
-    plea: u64,
-    ask: u64,
-    link: u64,
-    time: u64,
-    other: u64,
-    noun: u64,
-    junk: u64,
-    conj: u64,
-    joined: u64,
-    contact: u64,
-    much: u64,
-    article: u64,
-    span: u64,
-    r#for: u16,
-    why: u16,
-    dont: u16,
-    and: u16,
-    but: u16,
-    or_else: u64,
-}
-
-static CLASSES: LazyLock<Classes> = LazyLock::new(|| {
-    let class = |name: &str| words().class(name);
-    let id = |word: &str| words().look_up(word).map_or(0, |(id, _)| id);
-    Classes {
-        marks: Marks {
-            filler: class("@filler"),
-            tail: class("@tail"),
-        },
-        you: class("@you"),
-        myself: class("@self"),
-        third: class("@third"),
-        neg: class("@neg"),
-        plea: class("@plea"),
-        ask: class("@ask"),
-        link: class("@link"),
-        time: class("@time"),
-        other: class("@other"),
-        noun: class("@noun"),
-        junk: class("@junk"),
-        conj: class("@conj"),
-        joined: class("@joined"),
-        contact: class("@contactword"),
-        much: class("@much"),
-        article: class("@article"),
-        span: class("@span"),
-        r#for: id("for"),
-        why: id("why"),
-        dont: id("dont"),
-        and: id("and"),
-        but: id("but"),
-        or_else: class("@or_else"),
-    }
-});
-
-/// How far a guard looks around a match.
-const REACH: usize = 12;
 /// Pattern steps one message may cost; keeps the worst case linear.
 const STEPS: u32 = 400_000;
 
@@ -308,88 +244,4 @@ fn negated_before(words: &[Word], at: usize) -> bool {
         .rev()
         .take(REACH)
         .any(|w| w.is(CLASSES.neg))
-}
-
-enum Guard {
-    Clear,
-    Negated,
-    Held(&'static str),
-}
-
-/// Whether a stop pattern is negated, past, about others, or limited.
-fn guard(pattern: &Pattern, clause: &[Word], at: usize, end: usize) -> Guard {
-    let c = &*CLASSES;
-    match subject(pattern, clause, at) {
-        Guard::Clear => {}
-        other => return other,
-    }
-    let after = || clause.iter().skip(end).take(REACH * 2);
-    let before = clause
-        .iter()
-        .take(at)
-        .rev()
-        .take(REACH)
-        .any(|w| w.is(c.time));
-    if before || after().any(|w| w.is(c.time)) {
-        return Guard::Held("limited");
-    }
-    if after()
-        .zip(after().skip(1))
-        .any(|(a, b)| a.id == c.r#for && b.is(c.span))
-    {
-        return Guard::Held("limited");
-    }
-    let named = after().any(|w| w.is(c.noun | c.junk));
-    if pattern.effect == Effect::StopObject {
-        let inside = clause.iter().skip(at).take(end - at).any(|w| w.is(c.other));
-        if inside || (after().any(|w| w.is(c.other)) && !named) {
-            return Guard::Held("other-object");
-        }
-    } else if pattern.effect == Effect::Stop
-        && after().next().is_some_and(|w| w.is(c.article))
-        && !named
-    {
-        return Guard::Held("other-object");
-    }
-    Guard::Clear
-}
-
-/// Reads backwards from a match: who is meant to stop, and is it negated?
-fn subject(pattern: &Pattern, clause: &[Word], at: usize) -> Guard {
-    let c = &*CLASSES;
-    let starts_negative = clause.get(at).is_some_and(|w| w.is(c.neg));
-    let mut addressed = false;
-    for back in 0..at.min(REACH) {
-        let (Some(word), next) = (clause.get(at - 1 - back), clause.get(at - back)) else {
-            break;
-        };
-        if word.is(c.neg) {
-            let person = next.is_some_and(|n| n.is(c.you | c.myself));
-            let why = (at - 1 - back)
-                .checked_sub(1)
-                .and_then(|b| clause.get(b))
-                .is_some_and(|w| w.id == c.why);
-            let plea = person && (word.is(c.plea) || (word.id == c.dont && why));
-            return if plea { Guard::Clear } else { Guard::Negated };
-        }
-        if word.is(c.you) {
-            if starts_negative && back == 0 {
-                return Guard::Held("about-us");
-            }
-            addressed = true;
-        } else if word.is(c.ask) {
-            return if addressed {
-                Guard::Negated
-            } else {
-                Guard::Held("question")
-            };
-        } else if word.is(c.third) && !addressed {
-            return Guard::Held("third-party");
-        } else if word.is(c.myself) && !addressed && pattern.effect == Effect::Stop {
-            return Guard::Held("about-self");
-        } else if !word.is(c.link | c.marks.filler | c.myself) {
-            break;
-        }
-    }
-    Guard::Clear
 }

@@ -126,7 +126,9 @@ impl Lists {
             self.macros.insert(name, ways);
             return;
         }
-        let fresh = 1_u64.checked_shl(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
+        let taken = self.classes.len();
+        // The highest bit is not a class: see `EXTRA`.
+        let fresh = (taken < 63).then(|| 1_u64 << taken);
         let Some(bit) = self.classes.get(name).copied().or(fresh) else {
             return self.problems.push(format!("too many classes: {name}"));
         };

@@ -4,9 +4,11 @@
 pub mod classify;
 mod classify_clauses;
 mod classify_furniture;
+mod classify_guard;
 #[cfg(test)]
 mod classify_tests;
 mod classify_whole;
+mod classify_words;
 pub mod fold;
 mod fold_tables;
 pub mod guard;

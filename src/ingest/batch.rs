@@ -131,13 +131,14 @@ impl Outbox {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut drain_at = Instant::now();
         loop {
+            // Before anything new, or a steady stream would never let the old ones in.
+            if !self.spool.is_empty() && Instant::now() >= drain_at {
+                drain_at = Instant::now() + self.drain().await;
+            }
             let first = tokio::select! {
                 biased;
                 waiting = self.queue.recv() => waiting,
-                () = tokio::time::sleep_until(drain_at), if !self.spool.is_empty() => {
-                    drain_at = Instant::now() + self.drain().await;
-                    continue;
-                }
+                () = tokio::time::sleep_until(drain_at), if !self.spool.is_empty() => continue,
                 () = stop.cancelled() => {
                     self.queue.close();
                     self.queue.recv().await

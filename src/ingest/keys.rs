@@ -36,7 +36,7 @@ impl Person {
 }
 
 /// The lane of an E.164 number.
-pub fn phone_key(e164: &str) -> i64 {
+pub(super) fn phone_key(e164: &str) -> i64 {
     hash64(&format!("phone:{e164}"))
 }
 
@@ -77,16 +77,16 @@ fn hash64(text: &str) -> i64 {
 
 /// What makes a delivery the same delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DedupeKey {
+pub(super) struct DedupeKey {
     /// Unique in its table.
-    pub key: String,
+    pub(super) key: String,
     /// The key of the window before, and since when a row under it is a repeat.
-    pub earlier: Option<(String, DateTime<Utc>)>,
+    pub(super) earlier: Option<(String, DateTime<Utc>)>,
 }
 
 impl DedupeKey {
     /// By the vendor's own delivery or message id: for ever.
-    pub fn by_id(scope: &str, id: &str) -> Self {
+    pub(super) fn by_id(scope: &str, id: &str) -> Self {
         Self {
             key: format!("{scope}:id:{id}"),
             earlier: None,
@@ -95,7 +95,7 @@ impl DedupeKey {
 
     /// By content, within `window` of the arrival: the same bytes sent again
     /// are a repeat, the same fact told again days later is not.
-    pub fn by_content(scope: &str, canonical: &str, window: TimeDelta, now: DateTime<Utc>) -> Self {
+    pub(super) fn by_content(scope: &str, canonical: &str, window: TimeDelta, now: DateTime<Utc>) -> Self {
         let digest = hex::encode(Sha256::digest(canonical.as_bytes()));
         let slot = now.timestamp().div_euclid(window.num_seconds().max(1));
         let key = |slot: i64| format!("{scope}:sha256:{digest}:{slot}");
@@ -107,7 +107,7 @@ impl DedupeKey {
 }
 
 /// A visible id for a delivery that names none.
-pub fn no_entity(canonical: &str) -> String {
+pub(super) fn no_entity(canonical: &str) -> String {
     let digest = hex::encode(Sha256::digest(canonical.as_bytes()));
     format!("none:{}", digest.get(..16).unwrap_or_default())
 }

@@ -60,6 +60,7 @@ impl Router {
             Step::GhlDeleted(id) => sync::contact::ghl_deleted(desk, &id).await,
             Step::GhlTags(id) => sync::list::ghl_to_aloware(desk, ledger, &id, &shown()).await,
             Step::Message(text) => sync::message::to_ghl(desk, ledger, &text, event).await,
+            Step::AgentText(text) => sync::provider::ghl_to_texting(desk, ledger, &text, event).await,
             Step::MessageStatus { id, status, error } => {
                 sync::message::status(desk, id.as_deref(), status, error.as_deref(), event).await
             }

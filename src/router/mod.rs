@@ -3,6 +3,8 @@
 
 mod handler;
 mod route;
+#[cfg(test)]
+mod route_tests;
 
 pub use handler::Router;
 pub use route::{Route, Step, route};

@@ -4,6 +4,7 @@ use crate::compliance::{Kind as Word, VendorSignal, decide};
 use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, TextDirection};
 use crate::sync::Rules;
 use crate::sync::message::Text;
+use crate::sync::provider::AgentText;
 use crate::wire::{aloware, ghl, texting};
 
 /// The flow of an event.
@@ -27,6 +28,8 @@ pub enum Step {
     GhlTags(GhlContactId),
     /// A text to be logged.
     Message(Text),
+    /// A text an agent typed in GHL, to be sent.
+    AgentText(AgentText),
     /// A sent text moved on.
     MessageStatus {
         /// The vendor's message id.
@@ -149,7 +152,17 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         ghl::Kind::ContactDeleted => vec![Step::GhlDeleted(id)],
         ghl::Kind::TagsChanged => vec![Step::GhlTags(id)],
         ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
+        ghl::Kind::ProviderOutbound => agent_text(event, &delivery, rules),
         ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => unhandled(),
+    }
+}
+
+fn agent_text(event: &Event, delivery: &ghl::Delivery<'_>, rules: &Rules) -> Route {
+    let (message_id, to) = (delivery.message_id(), delivery.consumer(&rules.hint));
+    let body = crate::wire::json::text(&event.payload, &["message", "body"]);
+    match (message_id, to, body) {
+        (Some(message_id), Some(to), Some(body)) => vec![Step::AgentText(AgentText { message_id, to, body })],
+        _ => vec![Step::Refuse("a provider delivery needs messageId, phone and message")],
     }
 }
 

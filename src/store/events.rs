@@ -23,8 +23,16 @@ SELECT count(*) FROM webhook_events WHERE processed_at IS NULL AND status IN ('p
 const TEXTING_PENDING: &str = "
 SELECT count(*) FROM texting_webhook_events WHERE processed_at IS NULL AND status IN ('pending', 'processing')";
 
-// Waiting lanes become due; lanes that a worker holds are left alone.
-const DUE_NOW: &str = "UPDATE event_lanes SET ready_at = now() WHERE owner IS NULL AND ready_at > now()";
+// Waiting lanes become due; lanes that a worker holds are left alone. A lane
+// belongs to every table that has an open event in it.
+const DUE_NOW: &str = "
+UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
+   AND EXISTS (SELECT 1 FROM webhook_events e WHERE e.order_key = l.key AND e.processed_at IS NULL
+                  AND e.status IN ('pending', 'processing'))";
+const TEXTING_DUE_NOW: &str = "
+UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
+   AND EXISTS (SELECT 1 FROM texting_webhook_events e WHERE e.order_key = l.key AND e.processed_at IS NULL
+                  AND e.status IN ('pending', 'processing'))";
 
 /// Unfinished events of one table.
 ///
@@ -39,12 +47,17 @@ pub async fn pending<C: GenericClient>(client: &C, table: EventTable) -> Result<
     Ok(client.query_one(&statement, &[]).await?.get(0))
 }
 
-/// Ends every back-off now; answers the number of lanes that had been waiting.
+/// Ends every back-off of one table's lanes now; answers the number of lanes
+/// that had been waiting.
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn make_due<C: GenericClient>(client: &C) -> Result<u64, StoreError> {
-    let statement = client.prepare_cached(DUE_NOW).await?;
+pub async fn make_due<C: GenericClient>(client: &C, table: EventTable) -> Result<u64, StoreError> {
+    let text = match table {
+        EventTable::Webhook => DUE_NOW,
+        EventTable::Texting => TEXTING_DUE_NOW,
+    };
+    let statement = client.prepare_cached(text).await?;
     Ok(client.execute(&statement, &[]).await?)
 }
 
@@ -67,7 +80,8 @@ pub async fn locate<C: GenericClient>(client: &C, id: Uuid) -> Result<Option<(Ev
     Ok(Some((table, status)))
 }
 
-/// Sets a finished event to pending, with its lane, so that it runs again.
+/// Sets a finished event to pending, with its lane, so that it runs again; one
+/// that waits for its next attempt is made due.
 ///
 /// # Errors
 /// Any statement failure.
@@ -86,7 +100,9 @@ pub async fn replay<C: GenericClient>(client: &C, id: Uuid) -> Result<Changed, S
            INSERT INTO event_lanes (key, ready_at, head_seq, tail_seq)
            SELECT order_key, now(), seq, seq FROM e WHERE order_key IS NOT NULL
            ON CONFLICT (key) DO UPDATE SET tail_seq = greatest(event_lanes.tail_seq, excluded.tail_seq),
-                  head_seq = least(event_lanes.head_seq, excluded.head_seq), arrivals = event_lanes.arrivals + 1)
+                  head_seq = least(event_lanes.head_seq, excluded.head_seq), arrivals = event_lanes.arrivals + 1,
+                  ready_at = CASE WHEN event_lanes.owner IS NULL THEN least(event_lanes.ready_at, excluded.ready_at)
+                                  ELSE event_lanes.ready_at END)
          SELECT count(*) FROM e"
     );
     let statement = client.prepare_cached(&text).await?;

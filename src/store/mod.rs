@@ -1,10 +1,12 @@
 //! The tables: one file per table, SQL text beside its function. Nothing here
 //! knows a vendor, and nothing here decides.
 
+pub mod audit;
 pub mod contact_mappings;
 pub mod echoes;
 pub mod effects;
 mod error;
+pub mod event_views;
 pub mod events;
 pub mod ingest;
 pub mod message_mappings;

@@ -15,6 +15,22 @@ UPDATE outbound_messages SET state = $2, reason = $3, vendor_id = $4, finished_a
 // Held to the end of the transaction: a STOP and a send of one number take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
+const LATEST: &str = "
+SELECT state, vendor_id FROM outbound_messages WHERE correlation_id = $1 ORDER BY created_at DESC LIMIT 1";
+
+/// The state and vendor id of the latest send under a reference.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn latest<C: GenericClient>(
+    client: &C,
+    correlation_id: &str,
+) -> Result<Option<(String, Option<String>)>, StoreError> {
+    let statement = client.prepare_cached(LATEST).await?;
+    let row = client.query_opt(&statement, &[&correlation_id]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
 /// Takes the number's lock until the caller's transaction ends.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::person::{Someone, find_or_create};
-use super::{Desk, Flowed, Ledger, ghl_failed, notes};
+use super::{Desk, Flowed, Ledger, notes};
 use crate::domain::{Entity, Flow, GhlContactId, LogEntry, TextDirection};
 use crate::loops::echo;
 use crate::store::effects::{Echo, Prior};
@@ -56,7 +56,7 @@ pub(super) async fn put_tags(
     if matches!(&prior, Prior::Done { fingerprint: Some(done), .. } if *done == print) {
         return Ok(());
     }
-    desk.vendors.ghl.add_tags(&intent, contact, tags).await.map_err(ghl_failed)?;
+    desk.vendors.ghl.add_tags(&intent, contact, tags).await.map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), Some(print));
     Ok(())
 }

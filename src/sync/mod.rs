@@ -12,12 +12,14 @@ pub mod note_events;
 mod notes;
 pub mod opt_out;
 mod person;
+pub mod provider;
 pub mod request;
 pub mod send;
 
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
+use crate::ingest::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
 
@@ -30,6 +32,8 @@ pub struct Desk {
     pub db: Db,
     /// The vendors.
     pub vendors: Vendors,
+    /// While deliveries wait here, a STOP may be among them and nothing is sent.
+    pub spool: Spool,
     /// The rules of `[sync]`, `[aloware]` and `[texting]` the flows ask.
     pub rules: Rules,
 }

@@ -49,7 +49,8 @@ pub(super) async fn put(
     let updated = match &existing {
         Some(id) => match ghl.update_note(&intent, contact, id, body).await {
             Ok(()) => existing.clone(),
-            // Somebody deleted the note: write it anew.
+            // Somebody deleted the note: write it anew. If it was the contact
+            // that is gone, the creation says so.
             Err(VendorError::NotFound) => None,
             Err(error) => return Err(ghl_failed(error)),
         },
@@ -68,7 +69,7 @@ const GONE: &str = "ghl contact gone";
 
 /// A mapped contact that GHL no longer has fails the run; the router then
 /// forgets the mapping and the next run finds the person anew.
-fn gone(error: VendorError, contact: &GhlContactId) -> Failure {
+pub(super) fn gone(error: VendorError, contact: &GhlContactId) -> Failure {
     match error {
         VendorError::NotFound => Failure::transient(format!("{GONE}: {contact}")),
         other => ghl_failed(other),

@@ -4,7 +4,7 @@
 
 use super::call::put_tags;
 use super::person::{Someone, find_or_create, mapped};
-use super::{Desk, Flowed, Ledger, ghl_failed};
+use super::{Desk, Flowed, Ledger, notes};
 use crate::domain::{Cause, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone};
 use crate::loops::echo;
 use crate::store::effects::Echo;
@@ -60,7 +60,7 @@ async fn set_dnd(
     step: &str,
     blocked: bool,
 ) -> Result<(), Failure> {
-    let current = desk.vendors.ghl.get_contact(contact).await.map_err(ghl_failed)?;
+    let current = desk.vendors.ghl.get_contact(contact).await.map_err(|e| notes::gone(e, contact))?;
     let dnd: Dnd = current.dnd.unwrap_or_default();
     if dnd.channel_blocked("SMS") == blocked {
         return Ok(());
@@ -72,7 +72,7 @@ async fn set_dnd(
     };
     let (_, intent) = ledger.announce(&format!("{step}:dnd"), &[echo]).await?;
     let message = if blocked { "Opted out by text" } else { "Opted in by text" };
-    desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(ghl_failed)?;
+    desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }
@@ -94,7 +94,7 @@ pub(super) async fn take_tags(
         })
         .collect();
     let (_, intent) = ledger.announce(step, &echoes).await?;
-    desk.vendors.ghl.remove_tags(&intent, contact, tags).await.map_err(ghl_failed)?;
+    desk.vendors.ghl.remove_tags(&intent, contact, tags).await.map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }

@@ -54,6 +54,9 @@ pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String
     let Some(client) = &desk.vendors.texting else {
         return Err(SendFailure::NotConfigured);
     };
+    if !desk.spool.is_empty() {
+        return Err(SendFailure::Unavailable { retry_after: None });
+    }
     if desk.rules.own.contains(to) {
         return Err(SendFailure::Refused {
             code: "own_number".to_owned(),

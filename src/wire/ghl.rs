@@ -24,6 +24,8 @@ pub enum Kind {
     InboundMessage,
     /// Somebody wrote to a consumer through GHL.
     OutboundMessage,
+    /// An agent wrote in GHL and the text is ours to send (provider delivery).
+    ProviderOutbound,
     /// An appointment.
     Appointment,
     /// Anything else GHL sends.
@@ -36,12 +38,16 @@ impl Kind {
         match self {
             Self::ContactCreated | Self::ContactUpdated | Self::ContactDeleted | Self::DndChanged => Entity::Contact,
             Self::TagsChanged => Entity::Tag,
-            Self::InboundMessage | Self::OutboundMessage => Entity::Message,
+            Self::InboundMessage | Self::OutboundMessage | Self::ProviderOutbound => Entity::Message,
             Self::Appointment => Entity::Appointment,
             Self::Other => Entity::Unknown,
         }
     }
 }
+
+/// The name under which a provider delivery is stored. GHL itself sends none:
+/// the listener inserts it at the provider's own door and nowhere else.
+pub const PROVIDER_OUTBOUND: &str = "ProviderOutboundMessage";
 
 /// The event name: `event`, `type` or `eventType`; for bodies without one it is
 /// inferred from their fields. `None` is a test ping.
@@ -54,14 +60,14 @@ pub fn event_name(payload: &Value) -> Option<String> {
     if let Some(name) = named {
         return Some(name.to_owned());
     }
-    let has = |key: &&str| payload.get(key).is_some_and(|value| !value.is_null());
+    let has = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
     let times = ["startTime", "start_time", "endTime", "end_time", "calendarId", "calendar_id"];
     if times.iter().any(|key| has(key)) {
         return Some("appointment.created".to_owned());
     }
-    let person = has(&"contactId")
-        || has(&"contact_id")
-        || (has(&"id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
+    let person = has("contactId")
+        || has("contact_id")
+        || (has("id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
     person.then(|| "contact.updated".to_owned())
 }
 
@@ -85,6 +91,11 @@ impl<'a> Delivery<'a> {
     /// GHL's id of this delivery; the same on every redelivery.
     pub fn delivery_id(&self) -> Option<String> {
         json::text(self.payload, &["webhookId"])
+    }
+
+    /// GHL's id of the message, on events that carry one.
+    pub fn message_id(&self) -> Option<String> {
+        json::text(self.payload, &["messageId"])
     }
 
     /// Whether it comes from a workflow's "Webhook" action: no `type`, no
@@ -136,7 +147,7 @@ impl<'a> Delivery<'a> {
     pub fn direction(&self) -> Option<TextDirection> {
         match self.kind {
             Kind::InboundMessage => Some(TextDirection::Inbound),
-            Kind::OutboundMessage => Some(TextDirection::Outbound),
+            Kind::OutboundMessage | Kind::ProviderOutbound => Some(TextDirection::Outbound),
             _ => json::text(self.payload, &["message.direction", "direction"])
                 .and_then(|text| TextDirection::parse(&text.to_ascii_lowercase())),
         }
@@ -177,6 +188,7 @@ fn classify(name: &str) -> Kind {
         "contactdndupdate" | "contactdndupdated" => Kind::DndChanged,
         "inboundmessage" => Kind::InboundMessage,
         "outboundmessage" => Kind::OutboundMessage,
+        "provideroutboundmessage" => Kind::ProviderOutbound,
         other if other.starts_with("appointment") => Kind::Appointment,
         _ => Kind::Other,
     }

@@ -7,7 +7,7 @@ use super::{Draft, Intake, Rules};
 use crate::domain::Source;
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
-use crate::wire::ghl::{Delivery, event_name};
+use crate::wire::ghl::{Delivery, Kind, event_name};
 
 /// Without a delivery id the same bytes may be a new fact soon (a tag set, taken
 /// away and set again), so only a short window counts as a repeat.
@@ -27,10 +27,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         source: Source::Ghl,
         entity_type: delivery.kind.entity().as_str(),
         entity_id: delivery.entity_id().unwrap_or_else(|| no_entity(&canonical)),
-        dedupe: match delivery.delivery_id() {
-            Some(id) => DedupeKey::by_id("ghl", &id),
-            None => DedupeKey::by_content("ghl", &canonical, WINDOW, at),
-        },
+        dedupe: dedupe(&delivery, &canonical, at),
         consent: consent::of_ghl(&delivery, &rules.hint, &rules.own, at),
         person: Person {
             phone: phone.filter(|phone| !rules.own.contains(phone)),
@@ -42,4 +39,14 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         received_at: at,
     };
     Intake::Events(vec![draft.prepare()])
+}
+
+/// A provider delivery is one message, however often it is delivered.
+fn dedupe(delivery: &Delivery<'_>, canonical: &str, at: DateTime<Utc>) -> DedupeKey {
+    let message = delivery.message_id().filter(|_| delivery.kind == Kind::ProviderOutbound);
+    match (message, delivery.delivery_id()) {
+        (Some(id), _) => DedupeKey::by_id("ghl:provider", &id),
+        (None, Some(id)) => DedupeKey::by_id("ghl", &id),
+        (None, None) => DedupeKey::by_content("ghl", canonical, WINDOW, at),
+    }
 }

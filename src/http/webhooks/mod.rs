@@ -1,0 +1,115 @@
+//! The vendors' doors: authenticate, read, store durably, answer. What a
+//! delivery means is decided later; nothing here calls a vendor.
+
+pub mod aloware;
+pub mod ghl;
+pub mod texting;
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use chrono::Utc;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::State;
+use crate::domain::Source;
+use crate::ingest::{Ack, Ingest, IngestError, Intake, Prepared, Reading};
+
+/// When GHL is to redeliver; it does so on 429 and on nothing else.
+const GHL_RETRY_AFTER: u32 = 30;
+
+/// Reads a body by its vendor's rules: events to store, or the answer that
+/// ends the delivery here.
+fn read(state: &State, source: Source, body: &[u8]) -> Result<Vec<Prepared>, HttpResponse> {
+    let reading = Reading {
+        source,
+        body,
+        received_at: Utc::now(),
+    };
+    match reading.intake(&state.rules) {
+        Ok(Intake::Events(events)) => Ok(events),
+        Ok(Intake::Ping) => Err(done(&json!({"success": true, "message": "Test ping received"}))),
+        Ok(Intake::NotAllowed) => Err(ignored()),
+        Err(error) => Err(plain(StatusCode::BAD_REQUEST, &error.to_string())),
+    }
+}
+
+/// Stores the events and answers; waits a while rather than refuse.
+async fn keep(state: &State, source: Source, events: Vec<Prepared>) -> HttpResponse {
+    let outcome = store_patiently(&state.ingest, events, source, patience(source)).await;
+    if let Err(error) = outcome {
+        tracing::error!(%source, %error, "delivery refused");
+        metrics::counter!("webhooks_not_stored_total", "source" => source.as_str()).increment(1);
+    }
+    answer(source, outcome)
+}
+
+/// Aloware delivers once and never again; the others come back when refused.
+const fn patience(source: Source) -> Duration {
+    match source {
+        Source::Aloware => Duration::from_secs(25),
+        Source::Ghl | Source::Texting => Duration::from_secs(5),
+    }
+}
+
+async fn store_patiently(
+    ingest: &Ingest,
+    events: Vec<Prepared>,
+    source: Source,
+    patience: Duration,
+) -> Result<Ack, IngestError> {
+    let ends = Instant::now() + patience;
+    let mut pause = Duration::from_millis(20);
+    loop {
+        // What of an earlier try was stored is a repeat now and harmless.
+        let error = match ingest.store(events.clone()).await {
+            Ok(ack) => return Ok(ack),
+            Err(error) => error,
+        };
+        let hopeless = error == IngestError::Unavailable && source != Source::Aloware;
+        if hopeless || Instant::now() + pause >= ends {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+fn answer(source: Source, outcome: Result<Ack, IngestError>) -> HttpResponse {
+    match (outcome, source) {
+        (Ok(Ack::Stored), _) => done(&json!({"success": true, "message": "Webhook received"})),
+        (Ok(Ack::Duplicate), _) => done(&json!({"success": true, "message": "Duplicate event ignored"})),
+        (Err(_), Source::Ghl) => {
+            let mut refusal = plain(StatusCode::TOO_MANY_REQUESTS, "Try again later");
+            refusal.headers_mut().insert(RETRY_AFTER, GHL_RETRY_AFTER.into());
+            refusal
+        }
+        (Err(_), Source::Aloware | Source::Texting) => plain(StatusCode::SERVICE_UNAVAILABLE, "Try again later"),
+    }
+}
+
+fn ignored() -> HttpResponse {
+    done(&json!({"success": true, "ignored": true}))
+}
+
+fn done(body: &Value) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+fn unauthorized(source: Source) -> HttpResponse {
+    metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
+    tracing::warn!(%source, "webhook refused: not authentic");
+    plain(StatusCode::UNAUTHORIZED, "Unauthorized")
+}
+
+fn plain(status: StatusCode, text: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("text/plain; charset=utf-8")
+        .body(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! A text that an agent typed in GHL, delivered to us as the provider: sent
+//! through the guard, and a refusal shown to the agent as the message's fate.
+
+use super::send::{SendFailure, send};
+use super::{Desk, Flowed, Ledger, ghl_failed};
+use crate::domain::{Entity, Event, Failure, Flow, LogEntry, Phone};
+use crate::store::outbound_messages;
+use crate::vendors::ghl::MessageStatus;
+use crate::vendors::{OutboundText, VendorError};
+
+/// One text to be sent for an agent.
+#[derive(Clone, Debug)]
+pub struct AgentText {
+    /// GHL's message id: our reference, so that one message is sent once.
+    pub message_id: String,
+    /// To whom.
+    pub to: Phone,
+    /// The words.
+    pub body: String,
+}
+
+/// Sends it once. A send whose outcome is unknown is not repeated.
+pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, event: &Event) -> Flowed {
+    let entry = |reason: &str| LogEntry::skipped(Flow::TextingToGhl, Entity::Message, &event.entity_id, reason);
+    let reference = format!("ghl:{}", text.message_id);
+    let earlier = outbound_messages::latest(&desk.db.client().await?, &reference).await?;
+    match earlier.as_ref().map(|(state, id)| (state.as_str(), id)) {
+        Some(("sent", Some(id))) => return Ok(vec![sent(event, id)]),
+        Some(("sending" | "unknown", _)) => {
+            return Ok(vec![entry("outcome of the send is unknown; it is not sent again")]);
+        }
+        _ => {}
+    }
+    let outbound = OutboundText {
+        body: text.body.clone(),
+        correlation_id: Some(reference),
+        ..OutboundText::default()
+    };
+    match send(desk, &text.to, &outbound).await {
+        Ok(id) => Ok(vec![sent(event, &id)]),
+        Err(SendFailure::OptedOut) => {
+            tell_agent(desk, ledger, text, "the recipient has opted out").await?;
+            Ok(vec![entry("opted_out")])
+        }
+        Err(SendFailure::Refused { code }) => {
+            tell_agent(desk, ledger, text, "the message was refused").await?;
+            Err(Failure::permanent(format!("text refused: {code}")))
+        }
+        Err(SendFailure::NotConfigured) => {
+            tell_agent(desk, ledger, text, "no texting vendor is configured").await?;
+            Err(Failure::permanent("no texting vendor is configured"))
+        }
+        Err(SendFailure::Unavailable { .. }) => Err(Failure::transient("text cannot be sent now")),
+        Err(SendFailure::Unknown) => Ok(vec![entry("outcome of the send is unknown; it is not sent again")]),
+    }
+}
+
+fn sent(event: &Event, vendor_id: &str) -> LogEntry {
+    LogEntry::success(Flow::TextingToGhl, Entity::Message, &event.entity_id, vendor_id).with_message("sent")
+}
+
+async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why: &str) -> Result<(), Failure> {
+    let (_, intent) = ledger.announce(&format!("ghl:message-status:{}", text.message_id), &[]).await?;
+    let told = desk.vendors.ghl.update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why)).await;
+    match told {
+        Ok(()) => {
+            ledger.confirm(&intent, Some(text.message_id.clone()), None);
+            Ok(())
+        }
+        // Only the app that owns the provider may tell; the refusal stands either way.
+        Err(VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. }) => {
+            tracing::warn!(event.id = ?text.message_id, "a refused text could not be marked as failed in GHL");
+            Ok(())
+        }
+        Err(error) => Err(ghl_failed(error)),
+    }
+}
