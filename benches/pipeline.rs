@@ -8,6 +8,7 @@
 //! cargo bench --bench pipeline -- --only drain,calls
 //! ```
 //! Prints one table and writes `target/bench/pipeline.json`. Asserts no time.
+#![recursion_limit = "256"] // one wide `json!`
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
