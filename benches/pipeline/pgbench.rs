@@ -14,7 +14,7 @@ pub(crate) const CLIENTS: usize = 64;
 /// The event table with all its indexes, defaults and checks.
 const TABLE: &str = "CREATE TABLE bench_events (LIKE webhook_events INCLUDING ALL)";
 const SCRIPT: &str = r"\set n random(1, 9000000000000000000)
-INSERT INTO bench_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key, order_key) VALUES ('aloware', 'Contact-Created', 'contact', :n, :payload::jsonb, 'aloware:sha256:' || md5(:n::text) || md5((:n + 1)::text) || ':20637', :n);
+INSERT INTO bench_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key, order_key) VALUES ('aloware', 'Contact-Created', 'contact', :n::bigint, :payload::jsonb, 'aloware/sha256/' || md5(:n::bigint::text) || md5((:n::bigint + 1)::text) || '/20637', :n::bigint);
 ";
 
 /// The program and what it sends.
