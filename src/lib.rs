@@ -4,10 +4,13 @@
 //! `conflicts` → `sync` → `vendors` → `store`. ARCHITECTURE.md draws it.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod compliance;
 pub mod config;
 pub mod conflicts;
 pub mod domain;
+pub mod embedded;
 pub mod http;
 pub mod ingest;
 pub mod loops;
