@@ -231,8 +231,9 @@ mod tests {
         assert_eq!(found("\nuse super::http;"), blamed);
         assert_eq!(found("\nmod tests { use super::super::http; }"), blamed);
         assert_eq!(
-            found("\nmod tests { fn a() {} }\nuse super::store;"),
-            Vec::<String>::new()
+            found("mod tests { fn a() {} }\nuse super::http;"),
+            blamed,
+            "the inner module is closed"
         );
     }
 

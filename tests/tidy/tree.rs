@@ -237,7 +237,7 @@ impl Inline {
             self.depth += 1;
         } else if tokens.sign(at, '}') {
             self.depth = self.depth.saturating_sub(1);
-            self.open.retain(|(depth, _)| *depth < self.depth + 1);
+            self.open.retain(|(depth, _)| *depth < self.depth);
         } else if tokens.word(at) == Some("mod")
             && let Some(name) = tokens.word(at + 1)
             && tokens.sign(at + 2, '{')
