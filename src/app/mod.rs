@@ -16,9 +16,10 @@ use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::ingest::{Ingest, Outbox, Rules as IngestRules, Spool, stored_order_key};
+use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
 use crate::queue::{Engine, Limits, RetryPolicy};
 use crate::router::Router;
+use crate::store::spool::Spool;
 use crate::store::{self, Db, echoes};
 use crate::sync::{Desk, Rules};
 use crate::vendors::Vendors;

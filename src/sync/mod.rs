@@ -19,7 +19,7 @@ pub mod send;
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
-use crate::ingest::Spool;
+use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
 
