@@ -119,7 +119,9 @@ mod tests {
     }
 
     fn payload(stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>> + 'static) -> web::Payload {
-        let mut raw = Payload::Stream { payload: Box::pin(stream) };
+        let mut raw = Payload::Stream {
+            payload: Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _>>>,
+        };
         let request = TestRequest::default().to_http_request();
         futures_util::FutureExt::now_or_never(<web::Payload as actix_web::FromRequest>::from_request(&request, &mut raw))
             .unwrap()

@@ -13,11 +13,11 @@ use super::problem::Problem;
 
 /// The daemon's runtime.
 #[derive(Clone, Debug)]
-pub struct Home(Handle);
+pub(super) struct Home(Handle);
 
 impl Home {
     /// The runtime this is called on.
-    pub fn here() -> Self {
+    pub(super) fn here() -> Self {
         Self(Handle::current())
     }
 
@@ -25,7 +25,7 @@ impl Home {
     ///
     /// # Errors
     /// When the work panicked or the daemon ended meanwhile.
-    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
         self.0.spawn(work).await.map_err(|error| Problem::internal(&error))
     }
 }

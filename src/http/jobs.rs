@@ -16,7 +16,7 @@ use crate::store::events;
 ///
 /// # Errors
 /// 401, or 503 while PostgreSQL is away.
-pub async fn enqueue_pending(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn enqueue_pending(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     make_due(&request, &state, EventTable::Webhook).await
 }
 
@@ -24,7 +24,7 @@ pub async fn enqueue_pending(request: HttpRequest, state: web::Data<State>) -> R
 ///
 /// # Errors
 /// As [`enqueue_pending`].
-pub async fn enqueue_texting_pending(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn enqueue_texting_pending(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     make_due(&request, &state, EventTable::Texting).await
 }
 
@@ -42,7 +42,7 @@ async fn make_due(request: &HttpRequest, state: &State, table: EventTable) -> Re
 ///
 /// # Errors
 /// As [`enqueue_pending`].
-pub async fn run_once(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn run_once(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_jobs(&request, &state.settings)?;
     let engine = Arc::clone(&state.engine);
     let limit = state.settings.jobs.batch_size;

@@ -93,7 +93,7 @@ struct Wanted {
 ///
 /// # Errors
 /// 400 for an unusable body, 401, 409 with code `opted_out`, 502, 503, 504.
-pub async fn create(
+pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,

@@ -16,7 +16,7 @@ const SLOW: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Those of the wrapped service.
-pub async fn request(
+pub(super) async fn request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

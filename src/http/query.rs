@@ -8,14 +8,14 @@ use super::problem::Problem;
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub struct Params(BTreeMap<String, String>);
+pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads the request's query.
     ///
     /// # Errors
     /// 400 when it is malformed or names a parameter twice.
-    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|_| Problem::bad_request("query string is malformed"))?;
         let mut params = BTreeMap::new();
@@ -28,7 +28,7 @@ impl Params {
     }
 
     /// The value of `name`, if it has one.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }

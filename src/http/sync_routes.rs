@@ -88,7 +88,7 @@ impl DeskError {
 ///
 /// # Errors
 /// 400, 401, 404, 502, 503.
-pub async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let who = who(&Params::of(&request)?, &state)?;
     let missing = match &who {
@@ -110,7 +110,7 @@ pub async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) 
 ///
 /// # Errors
 /// As [`contact`].
-pub async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let Some(tag) = params.get("tagName").map(str::to_owned) else {
@@ -126,7 +126,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> 
 ///
 /// # Errors
 /// As [`contact`].
-pub async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let (phone, email) = (params.get("phone"), params.get("email"));

@@ -9,7 +9,7 @@ use crate::domain::Source;
 use crate::http::{State, auth, body};
 
 /// Takes a delivery in.
-pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub(in crate::http) async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     if !auth::is_aloware(&request, &state.settings.aloware) {
         let mut refusal = unauthorized(Source::Aloware);
         let challenge = HeaderValue::from_static("Basic realm=\"df-middleware\"");

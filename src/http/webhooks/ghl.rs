@@ -15,7 +15,7 @@ use crate::wire::ghl::{Delivery, Kind, PROVIDER_OUTBOUND};
 use crate::wire::json::text;
 
 /// `POST /api/webhooks/ghl`.
-pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub(in crate::http) async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     match verified(&request, payload, Door::Plain, &state).await {
         Ok(delivery) => ingest(&state, &delivery).await,
         Err(answer) => answer,
@@ -23,7 +23,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
 }
 
 /// `POST /api/webhooks/ghl/{secret}`.
-pub async fn receive_by_secret(
+pub(in crate::http) async fn receive_by_secret(
     request: HttpRequest,
     secret: web::Path<String>,
     payload: web::Payload,
@@ -38,7 +38,7 @@ pub async fn receive_by_secret(
 /// `POST /api/webhooks/ghl/provider-delivery`: what is stored here is sent, so
 /// it must be signed and be of our own sub-account (GHL signs with one key for
 /// every app and every sub-account).
-pub async fn receive_provider(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub(in crate::http) async fn receive_provider(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let delivery = match verified(&request, payload, Door::Signed, &state).await {
         Ok(delivery) => delivery,
         Err(answer) => return answer,

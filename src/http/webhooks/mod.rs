@@ -1,9 +1,9 @@
 //! The vendors' doors: authenticate, read, store durably, answer. What a
 //! delivery means is decided later; nothing here calls a vendor.
 
-pub mod aloware;
-pub mod ghl;
-pub mod texting;
+pub(super) mod aloware;
+pub(super) mod ghl;
+pub(super) mod texting;
 
 use std::time::Duration;
 

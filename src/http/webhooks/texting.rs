@@ -8,7 +8,7 @@ use crate::http::{State, auth, body};
 
 /// Takes a delivery in. A STOP is in the registry before the answer goes out:
 /// ingest commits both together.
-pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub(in crate::http) async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     if !auth::is_texting(&request, &state.settings.texting.webhook_secrets) {
         return unauthorized(Source::Texting);
     }
