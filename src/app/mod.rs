@@ -20,17 +20,15 @@ use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
 use crate::queue::{Engine, Limits, RetryPolicy};
 use crate::router::Router;
 use crate::store::spool::Spool;
-use crate::store::{self, Db, echoes};
+use crate::store::{self, Db};
 use crate::sync::{Desk, Rules};
 use crate::vendors::Vendors;
-use crate::{http, ops};
+use crate::{http, ops, schedule};
 
 use bridges::{Outgoing, Requests};
 
 /// How long the database may take to answer at boot.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
-/// How often echoes that can no longer come back are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// The database did not answer at boot: exit code 69.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +168,7 @@ impl App {
 }
 
 async fn join(tasks: Vec<Task>, stops: &Stops) {
-    let (first, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.name != "workers" && task.name != "prune");
+    let (first, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.name != "workers" && task.name != "schedule");
     for task in first {
         report(task).await;
     }
@@ -199,6 +197,12 @@ fn spawn_all(
             tracing::error!(%error, "the listener failed");
         }
     };
+    let scheduled = schedule::run(db.clone(), stops.workers.clone());
+    let schedule = async move {
+        if let Err(error) = scheduled.await {
+            tracing::error!(%error, "the schedule failed");
+        }
+    };
     let named = |name: &'static str, work: BoxFuture<'static, ()>| Task {
         name,
         handle: tokio::spawn(work),
@@ -207,24 +211,8 @@ fn spawn_all(
         named("listener", listener.boxed()),
         named("ingest", outbox.run(stops.ingest.clone()).boxed()),
         named("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
-        named("prune", prune(db.clone(), stops.workers.clone()).boxed()),
+        named("schedule", schedule.boxed()),
     ]
-}
-
-async fn prune(db: Db, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-        let pruned = match db.client().await {
-            Ok(client) => echoes::prune(&client).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = pruned {
-            tracing::warn!(%error, "old echoes were not removed; trying again later");
-        }
-    }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -45,15 +45,14 @@ const TABLE: &[(&str, Doors)] = &[
     ),
     (
         "router",
-        To(&[
-            "domain", "loops", "vendors", "sync", "queue", "wire", "store", "config", "ingest",
-        ]),
+        To(&["domain", "compliance", "conflicts", "sync", "queue", "wire"]),
     ),
-    ("reconcile", To(&["domain", "store", "vendors", "sync", "config"])),
     ("ops", To(&["domain", "config", "store", "queue", "ingest", "vendors"])),
+    ("admin", To(&["domain", "config", "store", "queue", "wire"])),
     (
         "http",
         To(&[
+            "admin",
             "domain",
             "config",
             "ingest",
@@ -64,11 +63,7 @@ const TABLE: &[(&str, Doors)] = &[
             "wire",
         ]),
     ),
-    ("admin", To(&["domain", "config", "store", "http", "queue", "wire"])),
-    (
-        "schedule",
-        To(&["config", "store", "queue", "reconcile", "sync", "ops"]),
-    ),
+    ("schedule", To(&["store"])),
     ("embedded", To(&["config"])),
     ("sandbox", To(&[])),
     ("app", ToAllBut(&["cli", "sandbox"])),
