@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
-use crate::ingest::{Ingest, Outbox, Rules, Spool};
+use crate::ingest::{Ingest, Outbox, Rules};
+use crate::store::spool::Spool;
 use crate::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
 
