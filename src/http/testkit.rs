@@ -32,9 +32,18 @@ const REQUIRED: [(&str, &str); 8] = [
 
 /// Settings with `env` over the required ones.
 pub(crate) fn settings(env: &[(&str, &str)]) -> Settings {
-    let owned = REQUIRED.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let owned = REQUIRED
+        .iter()
+        .chain(env)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
-    parse(None, owned, no_files, &Defaults::new(&BTreeMap::new(), true)).expect("settings")
+    parse(
+        None,
+        owned,
+        no_files,
+        &Defaults::new(&BTreeMap::new(), true),
+    )
+    .expect("settings")
 }
 
 /// Sends nothing; answers what it was told to.
@@ -69,16 +78,28 @@ impl Desk for FakeDesk {
             Who::Phone(phone) => phone.as_str() == "+16195550111",
         };
         self.asked.lock().unwrap().push(who);
-        let outcome = if known { Ok(Self::pair()) } else { Err(DeskError::NotFound) };
+        let outcome = if known {
+            Ok(Self::pair())
+        } else {
+            Err(DeskError::NotFound)
+        };
         futures_util::future::ready(outcome).boxed()
     }
 
     fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<String, DeskError>> {
-        let outcome = if tag == "hot" { Ok("301".to_owned()) } else { Err(DeskError::NotFound) };
+        let outcome = if tag == "hot" {
+            Ok("301".to_owned())
+        } else {
+            Err(DeskError::NotFound)
+        };
         futures_util::future::ready(outcome).boxed()
     }
 
-    fn repair_mapping<'a>(&'a self, phone: Option<Phone>, _: Option<String>) -> BoxFuture<'a, Result<Pair, DeskError>> {
+    fn repair_mapping<'a>(
+        &'a self,
+        phone: Option<Phone>,
+        _: Option<String>,
+    ) -> BoxFuture<'a, Result<Pair, DeskError>> {
         let outcome = phone.map(|_| Self::pair()).ok_or(DeskError::NotFound);
         futures_util::future::ready(outcome).boxed()
     }
@@ -118,7 +139,12 @@ impl Away {
             own: Vec::new(),
             allowed: settings.aloware.allowed_events.clone(),
         };
-        let engine = Arc::new(Engine::new(db.clone(), Arc::new(NeverRuns), limits(&settings), Arc::new(|_, _, _, _| 0)));
+        let engine = Arc::new(Engine::new(
+            db.clone(),
+            Arc::new(NeverRuns),
+            limits(&settings),
+            Arc::new(|_, _, _, _| 0),
+        ));
         let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), rules.clone(), engine.wake());
         let desk = Arc::new(FakeDesk::default());
         let state = web::Data::new(State {
@@ -148,7 +174,10 @@ impl Away {
     /// The bodies in the spool.
     pub(crate) async fn spooled(&self) -> Vec<serde_json::Value> {
         let (records, _) = self.spool.read().await.unwrap();
-        records.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
+        records
+            .iter()
+            .map(|record| serde_json::from_str(&record.body).unwrap())
+            .collect()
     }
 }
 
@@ -171,7 +200,9 @@ macro_rules! app {
         actix_web::test::init_service(
             actix_web::App::new()
                 .app_data($away.state.clone())
-                .wrap(actix_web::middleware::from_fn($crate::http::observe::request))
+                .wrap(actix_web::middleware::from_fn(
+                    $crate::http::observe::request,
+                ))
                 .configure($crate::http::configure),
         )
         .await
