@@ -51,6 +51,15 @@ struct Task {
     handle: JoinHandle<()>,
 }
 
+impl Task {
+    fn spawn(name: &'static str, work: BoxFuture<'static, ()>) -> Self {
+        Self {
+            name,
+            handle: tokio::spawn(work),
+        }
+    }
+}
+
 /// Who is told to stop, in this order.
 #[derive(Clone, Debug, Default)]
 struct Stops {
@@ -98,6 +107,7 @@ impl App {
             hint: rules.hint.clone(),
             own: rules.own.clone(),
             allowed: settings.aloware.allowed_events.clone(),
+            location: settings.ghl.location_id.clone(),
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;
@@ -111,6 +121,7 @@ impl App {
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
         let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
+        let metrics = ops::metrics::install();
         let state = http::State {
             settings: Arc::clone(&settings),
             db: db.clone(),
@@ -119,12 +130,15 @@ impl App {
             rules: intake,
             sender: Arc::new(Outgoing { desk: desk.clone() }),
             desk: Arc::new(Requests { desk }),
-            metrics: ops::metrics::install(),
+            metrics: metrics.clone(),
         };
         let server = http::server(state, listener)?;
         let handle = server.handle();
         let stops = Stops::default();
-        let tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        if let Some(handle) = metrics {
+            tasks.push(Task::spawn("metrics", ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed()));
+        }
         Ok(Self {
             address,
             db,
@@ -168,7 +182,8 @@ impl App {
 }
 
 async fn join(tasks: Vec<Task>, stops: &Stops) {
-    let (first, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.name != "workers" && task.name != "schedule");
+    let (first, rest): (Vec<Task>, Vec<Task>) =
+        tasks.into_iter().partition(|task| matches!(task.name, "listener" | "ingest"));
     for task in first {
         report(task).await;
     }
@@ -203,15 +218,11 @@ fn spawn_all(
             tracing::error!(%error, "the schedule failed");
         }
     };
-    let named = |name: &'static str, work: BoxFuture<'static, ()>| Task {
-        name,
-        handle: tokio::spawn(work),
-    };
     vec![
-        named("listener", listener.boxed()),
-        named("ingest", outbox.run(stops.ingest.clone()).boxed()),
-        named("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
-        named("schedule", schedule.boxed()),
+        Task::spawn("listener", listener.boxed()),
+        Task::spawn("ingest", outbox.run(stops.ingest.clone()).boxed()),
+        Task::spawn("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
+        Task::spawn("schedule", schedule.boxed()),
     ]
 }
 

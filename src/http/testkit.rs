@@ -138,6 +138,7 @@ impl Away {
             hint: PhoneHint::region("US"),
             own: Vec::new(),
             allowed: settings.aloware.allowed_events.clone(),
+            location: settings.ghl.location_id.clone(),
         };
         let engine = Arc::new(Engine::new(
             db.clone(),

@@ -132,6 +132,8 @@ fn describe() {
         "webhooks_not_stored_total",
         "Authentic deliveries that were refused because nothing could store them"
     );
+    describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
+    describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
     describe_counter!("events_stored_total", "Deliveries stored as new events");
     describe_histogram!("ingest_batch_rows", "Deliveries of one commit");
     describe_counter!(

@@ -98,6 +98,12 @@ impl<'a> Delivery<'a> {
         json::text(self.payload, &["messageId"])
     }
 
+    /// The sub-account it belongs to. GHL signs the deliveries of every app and
+    /// account with the same key, so a true signature says nothing about whose it is.
+    pub fn is_foreign(&self, location: &str) -> bool {
+        json::text(self.payload, &["locationId", "location.id"]).is_some_and(|id| id != location)
+    }
+
     /// Whether it comes from a workflow's "Webhook" action: no `type`, no
     /// `webhookId`, and `tags` as one comma-separated text.
     pub fn is_workflow(&self) -> bool {

@@ -238,6 +238,7 @@ fn one_provider_message_is_one_event_however_often_it_comes() {
         hint: crate::domain::PhoneHint::region("US"),
         own: Vec::new(),
         allowed: Vec::new(),
+        location: "loc-1".to_owned(),
     };
     let read = |body: Value| {
         let body = body.to_string();
