@@ -30,7 +30,7 @@ impl Sender for Outgoing {
                 SendFailure::NotConfigured => SendError::NotConfigured,
                 SendFailure::Unavailable { retry_after } => SendError::Unavailable { retry_after },
                 SendFailure::Refused { code } => SendError::Refused { code },
-                SendFailure::Unknown => SendError::Unknown,
+                SendFailure::Unknown | SendFailure::Taken { .. } => SendError::Unknown,
             })
         }
         .boxed()

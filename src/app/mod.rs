@@ -166,9 +166,10 @@ impl App {
 
     /// Waits until a task ends that should not; answers its name.
     pub async fn ended_early(&mut self) -> &'static str {
-        let ends = self.tasks.iter_mut().map(|task| (&mut task.handle).map(|_| task.name).boxed());
-        let (name, _, _) = futures_util::future::select_all(ends).await;
-        name
+        let ends = self.tasks.iter_mut().map(|task| (&mut task.handle).boxed());
+        let (_, index, _) = futures_util::future::select_all(ends).await;
+        // A task is awaited once: what has ended is not joined again.
+        self.tasks.remove(index).name
     }
 
     /// Drains: listener, ingest, workers, pool. What is not finished within the

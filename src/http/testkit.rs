@@ -174,7 +174,7 @@ impl Away {
 
     /// The bodies in the spool.
     pub(crate) async fn spooled(&self) -> Vec<serde_json::Value> {
-        let (records, _) = self.spool.read().await.unwrap();
+        let (records, _) = self.spool.read(0, usize::MAX).await.unwrap();
         records
             .iter()
             .map(|record| serde_json::from_str(&record.body).unwrap())

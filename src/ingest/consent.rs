@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::compliance::{Kind as Word, VendorSignal, decide};
-use crate::domain::{Cause, ConsentChange, Move, Phone, PhoneHint, TextDirection};
+use crate::domain::{Cause, ConsentChange, Entity, Move, Phone, PhoneHint, TextDirection};
 use crate::loops::echo;
 use crate::wire::{aloware, ghl, texting};
 
@@ -13,20 +13,21 @@ use crate::wire::{aloware, ghl, texting};
 const EVIDENCE: usize = 1000;
 
 /// STOP and START in an inbound text. Only the consumer's own START lifts, and
-/// only what the consumer's STOP set.
+/// only what a STOP set: ours, and the one the texting vendor keeps. If the
+/// vendor still refuses the number, its next answer blocks it again.
 fn from_text(
     phone: &Phone,
     body: &str,
     signal: Option<VendorSignal>,
     source: &'static str,
     at: DateTime<Utc>,
-) -> Option<ConsentChange> {
+) -> Vec<ConsentChange> {
     let action = match decide(body, signal).kind {
         Word::Stop => Move::Block,
         Word::Start => Move::Lift,
-        Word::Help | Word::Review | Word::None => return None,
+        Word::Help | Word::Review | Word::None => return Vec::new(),
     };
-    Some(ConsentChange {
+    let change = ConsentChange {
         phone: phone.clone(),
         cause: Cause::ConsumerStop,
         action,
@@ -35,7 +36,20 @@ fn from_text(
         evidence: Some(body.replace('\0', "").chars().take(EVIDENCE).collect()),
         occurred_at: at,
         unless_echo: None,
-    })
+    };
+    if action == Move::Lift && source == "texting" {
+        let vendors = ConsentChange {
+            cause: Cause::VendorBlock,
+            ..change.clone()
+        };
+        return vec![change, vendors];
+    }
+    vec![change]
+}
+
+/// STOP and START in a text that came through GHL without a number.
+pub(super) fn of_words(phone: &Phone, words: &str, at: DateTime<Utc>) -> Vec<ConsentChange> {
+    from_text(phone, words, None, "ghl", at)
 }
 
 /// Consent in a texting delivery.
@@ -62,9 +76,8 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
     };
     delivery
         .consumer(own)
-        .and_then(|phone| from_text(phone, body, signal, "texting", at))
-        .into_iter()
-        .collect()
+        .map(|phone| from_text(phone, body, signal, "texting", at))
+        .unwrap_or_default()
 }
 
 /// Error codes with which a vendor says "the recipient opted out"
@@ -92,7 +105,9 @@ pub(super) fn of_aloware(
         let body = delivery.message_text().unwrap_or_default();
         changes.extend(from_text(phone, &body, None, "aloware", at));
     }
-    if contact.is_opted_out == Some(true) && changes.is_empty() && delivery.kind != aloware::Kind::CallStarted {
+    // The flag is news where it can have changed; every later call repeats it.
+    let telling = matches!(delivery.kind.entity(), Entity::Message | Entity::Contact);
+    if contact.is_opted_out == Some(true) && changes.is_empty() && telling {
         changes.push(block(phone, Cause::ConsumerStop, "aloware", "STOP", at));
     }
     if delivery.kind == aloware::Kind::ContactDnc {
@@ -116,13 +131,17 @@ pub(super) fn of_ghl(delivery: &ghl::Delivery<'_>, hint: &PhoneHint, own: &[Phon
         if own.contains(&phone) {
             return Vec::new();
         }
-        return from_text(&phone, &body, None, "ghl", at).into_iter().collect();
+        return from_text(&phone, &body, None, "ghl", at);
     }
     let contact = delivery.contact(hint);
     let (Some(phone), Some(dnd)) = (contact.phone, contact.dnd) else {
         return Vec::new();
     };
     let id = contact.id.map(|id| id.to_string()).unwrap_or_default();
+    if dnd.all != Some(true) && dnd.text_message.as_deref() == Some(echo::OPTED_OUT_MARK) {
+        // Our own block, shown again because something else of the contact changed.
+        return Vec::new();
+    }
     match (delivery.kind, dnd.blocks_texts()) {
         (ghl::Kind::DndChanged, true) => vec![ConsentChange {
             // A whole-contact DND is never our write; the channel's may be.

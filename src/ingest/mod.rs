@@ -6,7 +6,9 @@ mod batch;
 mod consent;
 mod keys;
 pub mod normalise;
+mod outbox;
 
-pub use batch::{Ack, Ingest, IngestError, Outbox};
+pub use batch::{Ack, Ingest, IngestError};
 pub use keys::stored_order_key;
+pub use outbox::Outbox;
 pub use normalise::{Intake, Prepared, Reading, Rules};

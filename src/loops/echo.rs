@@ -18,6 +18,10 @@ pub fn text_dnd(blocked: bool) -> String {
     format!("dnd:sms:{}", if blocked { "active" } else { "inactive" })
 }
 
+/// The message we leave in GHL's text channel when a STOP blocks it. While it
+/// stands there, the block is ours and not a person's.
+pub const OPTED_OUT_MARK: &str = "Opted out by text";
+
 /// What a delivered do-not-disturb state says about the text channel.
 pub fn text_dnd_of(dnd: &Dnd) -> String {
     text_dnd(dnd.channel_blocked("SMS"))
@@ -46,6 +50,12 @@ impl TagDelta {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
+    }
+
+    /// How this change is spelled in the ledger.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let added = self.added.iter().map(|tag| tag_added(tag));
+        added.chain(self.removed.iter().map(|tag| tag_removed(tag))).collect()
     }
 
     /// The part of the change that `live` echoes do not explain.

@@ -132,6 +132,7 @@ fn describe() {
         "webhooks_not_stored_total",
         "Authentic deliveries that were refused because nothing could store them"
     );
+    describe_counter!("deliveries_set_aside_total", "Authentic deliveries PostgreSQL refused in any form, kept in a file");
     describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
     describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
     describe_counter!("events_stored_total", "Deliveries stored as new events");

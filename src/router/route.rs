@@ -41,6 +41,8 @@ pub enum Step {
     },
     /// A STOP to be carried to the other systems.
     Stop(Flow, Phone),
+    /// A STOP in a GHL delivery that names the person by contact id only.
+    StopByContact(GhlContactId),
     /// A START to be carried to the other systems.
     Start(Flow, Phone),
     /// Nothing to do, and why.
@@ -147,6 +149,12 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
     let Some(id) = delivery.contact_id() else {
         return unhandled();
     };
+    if delivery.direction() == Some(TextDirection::Inbound)
+        && let Some(body) = delivery.message_text()
+        && decide(&body, None).kind == Word::Stop
+    {
+        return vec![Step::StopByContact(id)];
+    }
     match delivery.kind {
         ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated if delivery.is_workflow() => {
             vec![Step::GhlContact(id.clone()), Step::GhlTags(id)]
@@ -191,6 +199,12 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
             status,
             error: delivery.error_code,
         }],
+        texting::Kind::Other if delivery.direction == Some(TextDirection::Inbound) => {
+            let body = delivery.body.as_deref().unwrap_or_default();
+            consumer
+                .and_then(|phone| consent_step(Flow::TextingToGhl, &phone, body, None))
+                .map_or_else(|| skipped(format!("Unhandled texting event type: {}", event.event_type)), |step| vec![step])
+        }
         texting::Kind::Other => skipped(format!("Unhandled texting event type: {}", event.event_type)),
     }
 }

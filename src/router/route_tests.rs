@@ -51,6 +51,7 @@ fn name(step: Step) -> String {
         Step::AgentText(text) => format!("send {} {}", text.message_id, text.to.as_str()),
         Step::MessageStatus { id, status, .. } => format!("status {status} {}", id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
+        Step::StopByContact(id) => format!("stop by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Skip(entry) => format!("skip: {}", entry.message.unwrap_or_default()),
         Step::Refuse(reason) => format!("refuse: {reason}"),
@@ -128,6 +129,8 @@ fn a_stop_is_a_stop_through_every_vendor() {
     assert_eq!(steps("aloware", "InboundSMS-DispositionCompleted", aloware), ["stop aloware_to_ghl +16195550111"]);
     let ghl = json!({"contactId": "c1", "messageType": "SMS", "body": "Stop!", "from": "+16195550111"});
     assert_eq!(steps("ghl", "InboundMessage", ghl), ["stop ghl_to_aloware +16195550111"]);
+    let nameless = json!({"contactId": "c1", "messageType": "SMS", "body": "STOP", "from": {}});
+    assert_eq!(steps("ghl", "InboundMessage", nameless), ["stop by c1"]);
     let workflow = json!({"contact_id": "c1", "phone": "+16195550111", "workflow": {"id": "w"},
         "message": {"type": 2, "body": "STOP", "direction": "inbound"}});
     assert_eq!(steps("ghl", "contact.updated", workflow), ["stop ghl_to_aloware +16195550111"]);

@@ -49,6 +49,7 @@ pub(super) async fn put_tags(
             vendor: "ghl",
             entity_id: contact.to_string(),
             fingerprint: echo::tag_added(tag),
+            replaces: echo::tag_removed(tag),
         })
         .collect();
     let print = notes::fingerprint(&tags.join("\n"));

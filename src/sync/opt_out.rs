@@ -5,10 +5,12 @@
 use super::call::put_tags;
 use super::person::{Someone, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, notes};
-use crate::domain::{Cause, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone};
+use crate::domain::{
+    Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone,
+};
 use crate::loops::echo;
 use crate::store::effects::Echo;
-use crate::store::opt_outs;
+use crate::store::{StoreError, opt_outs};
 
 /// What a blocked contact carries in GHL.
 const TAGS: [&str; 2] = ["DNC-SMS", "SMS Opted Out"];
@@ -18,8 +20,12 @@ fn tags() -> Vec<String> {
 }
 
 /// Marks the person as opted out in GHL; creates the contact if there is none,
-/// so that nobody can text the number from the CRM either.
+/// so that nobody can text the number from the CRM either. A STOP that a later
+/// START has already overtaken changes nothing.
 pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
+    if opt_outs::active_causes(&desk.db.client().await?, phone).await?.is_empty() {
+        return Ok(vec![skipped(flow, event, "a later START holds")]);
+    }
     let someone = Someone::with_phone(phone);
     let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {
         return Ok(vec![skipped(flow, event, "own_number")]);
@@ -28,6 +34,31 @@ pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
     set_dnd(desk, ledger, &contact, &step, true).await?;
     put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
     Ok(vec![LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP")])
+}
+
+/// A STOP written through GHL in a delivery without a number: the contact tells
+/// whose it is, and the registry learns it now.
+pub async fn stop_by_contact(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, event: &Event) -> Flowed {
+    let contact = desk.vendors.ghl.get_contact(id).await.map_err(|e| notes::gone(e, id))?;
+    let Some(phone) = contact.phone else {
+        return Ok(vec![skipped(Flow::GhlToAloware, event, "the contact has no phone number")]);
+    };
+    let change = ConsentChange {
+        phone: phone.clone(),
+        cause: Cause::ConsumerStop,
+        action: Move::Block,
+        source: "ghl",
+        reason: "STOP".to_owned(),
+        evidence: None,
+        occurred_at: event.received_at,
+        unless_echo: None,
+    };
+    let mut client = desk.db.client().await?;
+    let transaction = client.transaction().await.map_err(StoreError::from)?;
+    opt_outs::apply(&transaction, &[&change]).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    drop(client);
+    stop_to_ghl(desk, ledger, Flow::GhlToAloware, &phone, event).await
 }
 
 /// Takes the marks away again, unless another cause still blocks the number:
@@ -69,9 +100,10 @@ async fn set_dnd(
         vendor: "ghl",
         entity_id: contact.to_string(),
         fingerprint: echo::text_dnd(blocked),
+        replaces: echo::text_dnd(!blocked),
     };
     let (_, intent) = ledger.announce(&format!("{step}:dnd"), &[echo]).await?;
-    let message = if blocked { "Opted out by text" } else { "Opted in by text" };
+    let message = if blocked { echo::OPTED_OUT_MARK } else { "Opted in by text" };
     desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
@@ -91,6 +123,7 @@ pub(super) async fn take_tags(
             vendor: "ghl",
             entity_id: contact.to_string(),
             fingerprint: echo::tag_removed(tag),
+            replaces: echo::tag_added(tag),
         })
         .collect();
     let (_, intent) = ledger.announce(step, &echoes).await?;

@@ -160,7 +160,16 @@ fn dnd(body: &Value) -> Option<Dnd> {
             Some((channel.clone(), status.to_lowercase()))
         })
         .collect();
-    Some(Dnd { all, channels })
+    let text_message = settings
+        .into_iter()
+        .flatten()
+        .find(|(channel, _)| channel.eq_ignore_ascii_case("sms"))
+        .and_then(|(_, setting)| text(setting, &["message"]));
+    Some(Dnd {
+        all,
+        channels,
+        text_message,
+    })
 }
 
 /// `customFields` by id. Read as `{id, value}`, written as `{id, field_value}`

@@ -5,7 +5,7 @@
 //! tried in order and the first that holds a usable value wins; a value of the
 //! wrong type counts as absent.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
 /// The value at a dotted path. `null` counts as absent.
@@ -83,6 +83,11 @@ pub fn time(value: &Value, keys: &[&str]) -> Option<DateTime<Utc>> {
 /// `YYYY-MM-DD HH:MM:SS`, which is UTC (vendors/aloware.md 3.4), or seconds or
 /// milliseconds since 1970.
 pub fn parse_time(raw: &str) -> Option<DateTime<Utc>> {
+    // PostgreSQL's range is narrower than the calendar's.
+    read_time(raw).filter(|at| (1970..=9999).contains(&at.year()))
+}
+
+fn read_time(raw: &str) -> Option<DateTime<Utc>> {
     let raw = raw.trim();
     if let Ok(exact) = DateTime::parse_from_rfc3339(raw) {
         return Some(exact.to_utc());

@@ -17,7 +17,9 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
     if let Value::Array(items) = payload {
         let events: Vec<Prepared> = items
             .iter()
-            .filter_map(|item| Some(prepare(&event_name(item)?, item, at, rules)))
+            .filter_map(|item| Some((event_name(item)?, item)))
+            .filter(|(name, _)| allowed(name, &rules.allowed))
+            .map(|(name, item)| prepare(&name, item, at, rules))
             .collect();
         return if events.is_empty() { Intake::Ping } else { Intake::Events(events) };
     }

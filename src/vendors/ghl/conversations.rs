@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{CONVERSATIONS, GhlClient, Operation};
 use crate::domain::{GhlContactId, TextDirection};
@@ -14,7 +15,7 @@ use crate::vendors::budget::Priority;
 use crate::vendors::classify::PROVIDER_MISMATCH;
 use crate::vendors::error::VendorError;
 use crate::vendors::route::Route;
-use crate::wire::json::text;
+use crate::wire::json::{array, text, time};
 
 /// The types a text's provider may want. The documents say `SMS`; live, a
 /// custom provider is accepted as `Custom` only (vendors/ghl.md 3.1), and no
@@ -111,6 +112,54 @@ impl GhlClient {
             }
         }
         outcome
+    }
+
+    /// The id of a text already in the contact's conversation: same direction,
+    /// words and minute. Messages have no external id that could be asked for.
+    ///
+    /// # Errors
+    /// See [`VendorError`].
+    pub async fn find_message(
+        &self,
+        contact: &GhlContactId,
+        direction: TextDirection,
+        body: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Option<String>, VendorError> {
+        let query = [("locationId", self.shared.location_id.as_str()), ("contactId", contact.as_str())];
+        let found = self.look("search_conversations", &Route::new("/conversations/search"), &query).await?;
+        for conversation in array(&found, &["conversations"]).unwrap_or_default() {
+            let Some(id) = text(conversation, &["id"]) else { continue };
+            let route = Route::new("/conversations").id(&id)?.then("/messages");
+            let page = self.look("list_messages", &route, &[]).await?;
+            // Live answers nest one level deeper than the documents (I#54).
+            let messages = array(&page, &["messages.messages", "messages"]).unwrap_or_default();
+            let same = messages.iter().find(|message| {
+                let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+                text(message, &["direction"]).as_deref() == Some(direction.as_str())
+                    && message.get("body").and_then(Value::as_str) == Some(body)
+                    && time(message, &["dateAdded"]).is_none_or(|added| minute(added) >= minute(at))
+            });
+            if let Some(message) = same {
+                return Ok(text(message, &["id"]));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn look(
+        &self,
+        name: &'static str,
+        route: &Route,
+        query: &[(&'static str, &str)],
+    ) -> Result<Value, VendorError> {
+        let operation = Operation {
+            name,
+            method: Method::GET,
+            version: CONVERSATIONS,
+            priority: Priority::Message,
+        };
+        self.call(operation, route, query, None).await
     }
 
     async fn record_as(&self, record: &MessageRecord, kind: usize) -> Result<String, VendorError> {

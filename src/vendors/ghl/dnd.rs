@@ -109,6 +109,7 @@ mod tests {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         let current = Dnd {
+            text_message: None,
             all: None,
             channels,
         };
