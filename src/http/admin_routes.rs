@@ -15,7 +15,10 @@ use crate::admin::texting::{self, Question};
 ///
 /// # Errors
 /// 400, 401, 503.
-pub async fn list_events(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_events(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let filter = Filter::read(|name| params.get(name))?;
@@ -26,7 +29,10 @@ pub async fn list_events(request: HttpRequest, state: web::Data<State>) -> Resul
 ///
 /// # Errors
 /// As [`list_events`].
-pub async fn list_texting(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_texting(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let question = Question::read(|name| params.get(name))?;
@@ -37,7 +43,11 @@ pub async fn list_texting(request: HttpRequest, state: web::Data<State>) -> Resu
 ///
 /// # Errors
 /// 400, 401, 404, 409, 503.
-pub async fn replay(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn replay(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::replay(&state.db, id).await?;
     state.engine.wake().notify_one();
@@ -48,7 +58,7 @@ pub async fn replay(request: HttpRequest, id: web::Path<String>, state: web::Dat
 ///
 /// # Errors
 /// As [`replay`].
-pub async fn quarantine(
+pub(super) async fn quarantine(
     request: HttpRequest,
     id: web::Path<String>,
     payload: web::Payload,
@@ -64,7 +74,11 @@ pub async fn quarantine(
 ///
 /// # Errors
 /// As [`replay`].
-pub async fn release(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn release(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::release(&state.db, id).await?;
     Ok(changed("Event released", id))
@@ -74,7 +88,11 @@ pub async fn release(request: HttpRequest, id: web::Path<String>, state: web::Da
 ///
 /// # Errors
 /// As [`replay`].
-pub async fn mark_done(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn mark_done(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::mark_done(&state.db, id).await?;
     Ok(changed("Event marked as done", id))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -41,20 +41,17 @@ impl BodyError {
             Self::Broken => StatusCode::BAD_REQUEST,
         }
     }
-
-    /// The answer for a webhook's sender.
-    pub fn plain(self) -> HttpResponse {
-        HttpResponse::build(self.status())
-            .content_type("text/plain; charset=utf-8")
-            .body(self.to_string())
-    }
 }
 
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
 /// [`BodyError`]; never more than `limit` bytes were held.
-pub async fn read(request: &HttpRequest, payload: web::Payload, limit: usize) -> Result<Bytes, BodyError> {
+pub async fn read(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> Result<Bytes, BodyError> {
     read_within(request, payload, limit, PATIENCE).await
 }
 
@@ -74,7 +71,8 @@ async fn read_within(
         return Err(BodyError::TooLarge);
     }
     let ends = Instant::now() + patience;
-    let mut body = BytesMut::with_capacity(announced.and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
+    let mut body =
+        BytesMut::with_capacity(announced.and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
     loop {
         let chunk = match timeout_at(ends, payload.next()).await {
             Err(_) => return Err(BodyError::TooSlow),
@@ -114,16 +112,24 @@ mod tests {
     use super::*;
 
     fn streamed(chunks: Vec<&'static [u8]>) -> web::Payload {
-        let stream = stream::iter(chunks).map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk)));
+        let stream =
+            stream::iter(chunks).map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk)));
         payload(stream.map(|chunk| chunk.map_err(|never| match never {})))
     }
 
-    fn payload(stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>> + 'static) -> web::Payload {
-        let mut raw = Payload::Stream { payload: Box::pin(stream) };
+    fn payload(
+        stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>>
+        + 'static,
+    ) -> web::Payload {
+        let mut raw = Payload::Stream {
+            payload: Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _>>>,
+        };
         let request = TestRequest::default().to_http_request();
-        futures_util::FutureExt::now_or_never(<web::Payload as actix_web::FromRequest>::from_request(&request, &mut raw))
-            .unwrap()
-            .unwrap()
+        futures_util::FutureExt::now_or_never(
+            <web::Payload as actix_web::FromRequest>::from_request(&request, &mut raw),
+        )
+        .unwrap()
+        .unwrap()
     }
 
     #[actix_web::test]
@@ -137,7 +143,9 @@ mod tests {
 
     #[actix_web::test]
     async fn an_announced_length_above_the_limit_is_refused_unread() {
-        let request = TestRequest::default().insert_header((CONTENT_LENGTH, "9")).to_http_request();
+        let request = TestRequest::default()
+            .insert_header((CONTENT_LENGTH, "9"))
+            .to_http_request();
         let body = streamed(vec![]);
         assert_eq!(read(&request, body, 8).await, Err(BodyError::TooLarge));
     }

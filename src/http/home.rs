@@ -13,11 +13,11 @@ use super::problem::Problem;
 
 /// The daemon's runtime.
 #[derive(Clone, Debug)]
-pub struct Home(Handle);
+pub(super) struct Home(Handle);
 
 impl Home {
     /// The runtime this is called on.
-    pub fn here() -> Self {
+    pub(super) fn here() -> Self {
         Self(Handle::current())
     }
 
@@ -25,8 +25,14 @@ impl Home {
     ///
     /// # Errors
     /// When the work panicked or the daemon ended meanwhile.
-    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        self.0.spawn(work).await.map_err(|error| Problem::internal(&error))
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.0
+            .spawn(work)
+            .await
+            .map_err(|error| Problem::internal(&error))
     }
 }
 
@@ -35,6 +41,9 @@ impl FromRequest for Home {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request.app_data::<Self>().cloned().unwrap_or_else(Self::here)))
+        ready(Ok(request
+            .app_data::<Self>()
+            .cloned()
+            .unwrap_or_else(Self::here)))
     }
 }

@@ -68,11 +68,20 @@ impl From<SendError> for Problem {
         let detail = error.to_string();
         match error {
             SendError::OptedOut => Self::conflict("opted_out", detail),
-            SendError::NotConfigured => Self::new(StatusCode::SERVICE_UNAVAILABLE, "texting_not_configured", detail),
-            SendError::Refused { .. } => Self::new(StatusCode::BAD_GATEWAY, "refused_by_vendor", detail),
-            SendError::Unavailable { retry_after } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sending_unavailable", detail).retry_after(retry_after)
+            SendError::NotConfigured => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "texting_not_configured",
+                detail,
+            ),
+            SendError::Refused { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "refused_by_vendor", detail)
             }
+            SendError::Unavailable { retry_after } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "sending_unavailable",
+                detail,
+            )
+            .retry_after(retry_after),
             SendError::Unknown => Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail),
         }
     }
@@ -93,7 +102,7 @@ struct Wanted {
 ///
 /// # Errors
 /// 400 for an unusable body, 401, 409 with code `opted_out`, 502, 503, 504.
-pub async fn create(
+pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,
@@ -117,14 +126,17 @@ fn parse(bytes: &[u8], hint: &PhoneHint) -> Result<SendRequest, Problem> {
             _ => "Invalid JSON",
         })
     })?;
-    let to = Phone::parse(&wanted.to, hint).ok_or_else(|| Problem::bad_request("to is not a phone number"))?;
+    let to = Phone::parse(&wanted.to, hint)
+        .ok_or_else(|| Problem::bad_request("to is not a phone number"))?;
     if wanted.body.trim().is_empty() {
         return Err(Problem::bad_request("body is empty"));
     }
     Ok(SendRequest {
         to,
         body: wanted.body,
-        from: filled(wanted.from).map(|raw| sender_number(&raw, hint)).transpose()?,
+        from: filled(wanted.from)
+            .map(|raw| sender_number(&raw, hint))
+            .transpose()?,
         conversation_id: filled(wanted.conversation_id),
         correlation_id: filled(wanted.correlation_id),
     })
@@ -138,11 +150,14 @@ fn sender_number(raw: &str, hint: &PhoneHint) -> Result<String, Problem> {
     if short_code {
         return Ok(raw.to_owned());
     }
-    Err(Problem::bad_request("from is not a phone number or short code"))
+    Err(Problem::bad_request(
+        "from is not a phone number or short code",
+    ))
 }
 
 fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -161,8 +176,17 @@ mod tests {
         assert_eq!(wanted.to.as_str(), "+16195550111");
         assert_eq!(wanted.from.as_deref(), Some("+18585550123"));
         assert_eq!(wanted.body, " hi ");
-        assert_eq!((wanted.conversation_id.as_deref(), wanted.correlation_id), (Some("c1"), None));
-        assert_eq!(read(r#"{"to":"+16195550111","body":"x","from":"12345"}"#).unwrap().from.as_deref(), Some("12345"));
+        assert_eq!(
+            (wanted.conversation_id.as_deref(), wanted.correlation_id),
+            (Some("c1"), None)
+        );
+        assert_eq!(
+            read(r#"{"to":"+16195550111","body":"x","from":"12345"}"#)
+                .unwrap()
+                .from
+                .as_deref(),
+            Some("12345")
+        );
     }
 
     #[test]
@@ -173,11 +197,17 @@ mod tests {
             ("[]", "body must be"),
             (r#"{"to":"+16195550111"}"#, "body must be"),
             (r#"{"to":16195550111,"body":"x"}"#, "body must be"),
-            (r#"{"to":"+16195550111","body":"x","mediaUrl":"u"}"#, "body must be"),
+            (
+                r#"{"to":"+16195550111","body":"x","mediaUrl":"u"}"#,
+                "body must be",
+            ),
             (r#"{"to":"+16195550111","body":"  "}"#, "body is empty"),
             (r#"{"to":"nobody","body":"x"}"#, "to is not"),
             (r#"{"to":"12345","body":"x"}"#, "to is not"),
-            (r#"{"to":"+16195550111","body":"x","from":"ACME"}"#, "from is not"),
+            (
+                r#"{"to":"+16195550111","body":"x","from":"ACME"}"#,
+                "from is not",
+            ),
         ] {
             let error = read(body).unwrap_err();
             assert!(error.contains(said), "{body}: {error}");
@@ -191,12 +221,25 @@ mod tests {
         for (error, status, code) in [
             (SendError::OptedOut, 409, "opted_out"),
             (SendError::NotConfigured, 503, "texting_not_configured"),
-            (SendError::Refused { code: "30007".to_owned() }, 502, "refused_by_vendor"),
-            (SendError::Unavailable { retry_after: wait }, 503, "sending_unavailable"),
+            (
+                SendError::Refused {
+                    code: "30007".to_owned(),
+                },
+                502,
+                "refused_by_vendor",
+            ),
+            (
+                SendError::Unavailable { retry_after: wait },
+                503,
+                "sending_unavailable",
+            ),
             (SendError::Unknown, 504, "outcome_unknown"),
         ] {
             let problem = Problem::from(error);
-            assert_eq!((problem.status_code().as_u16(), problem.code()), (status, code));
+            assert_eq!(
+                (problem.status_code().as_u16(), problem.code()),
+                (status, code)
+            );
         }
         let answer = Problem::from(SendError::Unavailable { retry_after: wait }).error_response();
         assert_eq!(answer.headers().get("retry-after").unwrap(), "7");

@@ -17,7 +17,9 @@ pub mod signature;
 pub mod sync_routes;
 #[cfg(test)]
 mod testkit;
-pub mod webhooks;
+#[cfg(test)]
+mod tests;
+mod webhooks;
 
 use std::fmt;
 use std::io;

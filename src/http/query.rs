@@ -8,14 +8,14 @@ use super::problem::Problem;
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub struct Params(BTreeMap<String, String>);
+pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads the request's query.
     ///
     /// # Errors
     /// 400 when it is malformed or names a parameter twice.
-    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|_| Problem::bad_request("query string is malformed"))?;
         let mut params = BTreeMap::new();
@@ -28,8 +28,11 @@ impl Params {
     }
 
     /// The value of `name`, if it has one.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -46,7 +49,10 @@ mod tests {
     #[test]
     fn blanks_count_as_not_given_and_repeats_are_refused() {
         let read = params("/x?a=1&b=&c=%20&d=%2B1%20619").unwrap();
-        assert_eq!((read.get("a"), read.get("b"), read.get("c")), (Some("1"), None, None));
+        assert_eq!(
+            (read.get("a"), read.get("b"), read.get("c")),
+            (Some("1"), None, None)
+        );
         assert_eq!(read.get("d"), Some("+1 619"));
         assert!(params("/x?a=1&a=2").is_err());
         assert!(params("/x").unwrap().get("a").is_none());

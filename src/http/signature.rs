@@ -60,14 +60,23 @@ pub fn may_pass(headers: &HeaderMap, door: Door<'_>, settings: &Ghl) -> bool {
 ///
 /// # Errors
 /// [`Unproved`].
-pub fn verify(headers: &HeaderMap, body: Bytes, door: Door<'_>, settings: &Ghl) -> Result<Verified, Unproved> {
+pub fn verify(
+    headers: &HeaderMap,
+    body: Bytes,
+    door: Door<'_>,
+    settings: &Ghl,
+) -> Result<Verified, Unproved> {
     let mut signed = signatures(headers).peekable();
     let proved = if signed.peek().is_some() {
         signed.any(|signature| is_valid(signature, &body, settings))
     } else {
         unsigned_passes(door, settings)
     };
-    if proved { Ok(Verified { body }) } else { Err(Unproved) }
+    if proved {
+        Ok(Verified { body })
+    } else {
+        Err(Unproved)
+    }
 }
 
 fn unsigned_passes(door: Door<'_>, settings: &Ghl) -> bool {
@@ -99,9 +108,14 @@ fn is_valid(signature: &str, body: &[u8], settings: &Ghl) -> bool {
         _ => signature,
     };
     if let Some(mac) = hex_digest(plain) {
-        return settings.webhook_secret.as_ref().is_some_and(|secret| is_hmac(&mac, body, secret));
+        return settings
+            .webhook_secret
+            .as_ref()
+            .is_some_and(|secret| is_hmac(&mac, body, secret));
     }
-    let decoded = STANDARD.decode(signature).or_else(|_| STANDARD_NO_PAD.decode(signature));
+    let decoded = STANDARD
+        .decode(signature)
+        .or_else(|_| STANDARD_NO_PAD.decode(signature));
     decoded.is_ok_and(|bytes| is_ed25519(&bytes, body, &settings.webhook_public_keys))
 }
 

@@ -68,7 +68,11 @@ pub trait Desk: Send + Sync {
 
     /// Finds or makes the mapping of a person both systems already have. At
     /// least one of the two is given.
-    fn repair_mapping<'a>(&'a self, phone: Option<Phone>, email: Option<String>) -> BoxFuture<'a, Result<Pair, DeskError>>;
+    fn repair_mapping<'a>(
+        &'a self,
+        phone: Option<Phone>,
+        email: Option<String>,
+    ) -> BoxFuture<'a, Result<Pair, DeskError>>;
 }
 
 impl DeskError {
@@ -76,9 +80,12 @@ impl DeskError {
         let detail = self.to_string();
         match self {
             Self::NotFound => Problem::not_found(missing),
-            Self::Unavailable { retry_after } => {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "vendor_unavailable", detail).retry_after(retry_after)
-            }
+            Self::Unavailable { retry_after } => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "vendor_unavailable",
+                detail,
+            )
+            .retry_after(retry_after),
             Self::Refused { .. } => Problem::new(StatusCode::BAD_GATEWAY, "refused", detail),
         }
     }
@@ -88,7 +95,11 @@ impl DeskError {
 ///
 /// # Errors
 /// 400, 401, 404, 502, 503.
-pub async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn contact(
+    request: HttpRequest,
+    state: web::Data<State>,
+    home: Home,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let who = who(&Params::of(&request)?, &state)?;
     let missing = match &who {
@@ -97,7 +108,9 @@ pub async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) 
         Who::Phone(_) => "Contact not found in Aloware".to_owned(),
     };
     let desk = Arc::clone(&state.desk);
-    let outcome = home.run(async move { desk.sync_contact(who).await }).await?;
+    let outcome = home
+        .run(async move { desk.sync_contact(who).await })
+        .await?;
     let pair = outcome.map_err(|error| error.into_problem(missing))?;
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -110,15 +123,22 @@ pub async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) 
 ///
 /// # Errors
 /// As [`contact`].
-pub async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(
+    request: HttpRequest,
+    state: web::Data<State>,
+    home: Home,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let Some(tag) = params.get("tagName").map(str::to_owned) else {
         return Err(Problem::bad_request("tagName query parameter is required"));
     };
     let (desk, wanted) = (Arc::clone(&state.desk), tag.clone());
-    let outcome = home.run(async move { desk.sync_list(wanted).await }).await?;
-    let id = outcome.map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
+    let outcome = home
+        .run(async move { desk.sync_list(wanted).await })
+        .await?;
+    let id = outcome
+        .map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "tagName": tag, "callListId": id})))
 }
 
@@ -126,7 +146,11 @@ pub async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> 
 ///
 /// # Errors
 /// As [`contact`].
-pub async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn repair(
+    request: HttpRequest,
+    state: web::Data<State>,
+    home: Home,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let (phone, email) = (params.get("phone"), params.get("email"));
@@ -138,8 +162,11 @@ pub async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -
         return Err(Problem::bad_request("email is not an e-mail address"));
     }
     let (desk, email) = (Arc::clone(&state.desk), email.map(str::to_owned));
-    let outcome = home.run(async move { desk.repair_mapping(phone, email).await }).await?;
-    let pair = outcome.map_err(|error| error.into_problem("Could not find or create mapping".to_owned()))?;
+    let outcome = home
+        .run(async move { desk.repair_mapping(phone, email).await })
+        .await?;
+    let pair = outcome
+        .map_err(|error| error.into_problem("Could not find or create mapping".to_owned()))?;
     note_repair(&state, &pair).await;
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -153,7 +180,16 @@ pub async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -
 /// The repair is done; that it could not be noted does not undo it.
 async fn note_repair(state: &State, pair: &Pair) {
     let noted = match state.db.client().await {
-        Ok(client) => audit::append(&client, "admin", "mapping.repair", &format!("ghl:{}", pair.ghl), &json!({})).await,
+        Ok(client) => {
+            audit::append(
+                &client,
+                "admin",
+                "mapping.repair",
+                &format!("ghl:{}", pair.ghl),
+                &json!({}),
+            )
+            .await
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = noted {
@@ -162,7 +198,12 @@ async fn note_repair(state: &State, pair: &Pair) {
 }
 
 fn who(params: &Params, state: &State) -> Result<Who, Problem> {
-    let id = |name: &str| params.get(name).map(|raw| checked_id(name, raw)).transpose();
+    let id = |name: &str| {
+        params
+            .get(name)
+            .map(|raw| checked_id(name, raw))
+            .transpose()
+    };
     if let Some(id) = id("alowareContactId")?.and_then(AlowareContactId::new) {
         return Ok(Who::Aloware(id));
     }
@@ -171,13 +212,17 @@ fn who(params: &Params, state: &State) -> Result<Who, Problem> {
     }
     match params.get("phone") {
         Some(raw) => Ok(Who::Phone(parse_phone(raw, state)?)),
-        None => Err(Problem::bad_request("alowareContactId query parameter is required")),
+        None => Err(Problem::bad_request(
+            "alowareContactId query parameter is required",
+        )),
     }
 }
 
 /// Ids go into paths at the vendors: only what an id can look like passes.
 fn checked_id<'p>(name: &str, raw: &'p str) -> Result<&'p str, Problem> {
-    let plain = raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let plain = raw
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if plain && raw.len() <= 128 {
         Ok(raw)
     } else {
@@ -187,5 +232,6 @@ fn checked_id<'p>(name: &str, raw: &'p str) -> Result<&'p str, Problem> {
 
 fn parse_phone(raw: &str, state: &State) -> Result<Phone, Problem> {
     // A `+` that was not escaped arrives as a blank, which was trimmed away.
-    Phone::parse(raw, &state.rules.hint).ok_or_else(|| Problem::bad_request("phone is not a phone number"))
+    Phone::parse(raw, &state.rules.hint)
+        .ok_or_else(|| Problem::bad_request("phone is not a phone number"))
 }

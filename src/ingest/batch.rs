@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::keys::phone_key;
 use super::normalise::{Intake, Prepared, Reading, Rules};
-use super::spool::{Record, Spool};
 use crate::domain::{AlowareContactId, GhlContactId, Source};
 use crate::store::ingest::{NewEvent, insert};
+use crate::store::spool::{Record, Spool};
 use crate::store::{Db, StoreError, contact_mappings};
 
 /// Most rows of one commit.

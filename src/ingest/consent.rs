@@ -96,7 +96,7 @@ pub(super) fn of_aloware(
         changes.push(block(phone, Cause::ConsumerStop, "aloware", "STOP", at));
     }
     if delivery.kind == aloware::Kind::ContactDnc {
-        match dnc_state(delivery, payload, contact.is_dnc) {
+        match delivery.dnc(payload) {
             Some(true) => changes.push(block(phone, Cause::VoiceDnc, "aloware", "DNC Updated", at)),
             Some(false) => changes.push(ConsentChange {
                 action: Move::Lift,
@@ -106,21 +106,6 @@ pub(super) fn of_aloware(
         }
     }
     changes
-}
-
-/// Whether an Aloware event says do-not-call: `Some(false)` only when a flag
-/// says so, never because a flag is missing.
-pub(crate) fn dnc_state(delivery: &aloware::Delivery<'_>, payload: &Value, contact_flag: Option<bool>) -> Option<bool> {
-    let flags = [
-        contact_flag,
-        delivery.flag(&["is_dnc", "dnc"]),
-        crate::wire::json::flag(payload, &["is_dnc", "dnc"]),
-    ];
-    let status = delivery.text(&["status"]).is_some_and(|text| text.to_lowercase().contains("dnc"));
-    if status || flags.contains(&Some(true)) {
-        return Some(true);
-    }
-    flags.contains(&Some(false)).then_some(false)
 }
 
 /// Consent in a GHL delivery: texts that came in through GHL, and do-not-disturb.

@@ -6,10 +6,7 @@ mod batch;
 mod consent;
 mod keys;
 pub mod normalise;
-mod spool;
 
 pub use batch::{Ack, Ingest, IngestError, Outbox};
-pub(crate) use consent::dnc_state;
 pub use keys::stored_order_key;
 pub use normalise::{Intake, Prepared, Reading, Rules};
-pub use spool::Spool;

@@ -134,6 +134,9 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
     let delivery = ghl::Delivery::read(&event.event_type, &event.payload);
     let skipped = |reason: String| vec![Step::Skip(skip(Flow::GhlToAloware, event, reason))];
     let unhandled = || skipped(format!("Unhandled GHL event type: {}", event.event_type));
+    if delivery.is_foreign(&rules.location) {
+        return skipped("another location's event".to_owned());
+    }
     // A workflow's "customer replied" trigger carries the text in a contact's body.
     if delivery.direction() == Some(TextDirection::Inbound)
         && let (Some(body), Some(consumer)) = (delivery.message_text(), delivery.consumer(&rules.hint))

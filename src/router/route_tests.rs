@@ -15,6 +15,7 @@ fn rules() -> Rules {
         recording_links: true,
         hint: PhoneHint::region("US"),
         own: Phone::from_e164("+18585550100").into_iter().collect(),
+        location: "loc1".to_owned(),
         tag_lists: std::collections::BTreeMap::new(),
         texting_to_aloware: false,
     }
@@ -130,6 +131,14 @@ fn a_stop_is_a_stop_through_every_vendor() {
     let workflow = json!({"contact_id": "c1", "phone": "+16195550111", "workflow": {"id": "w"},
         "message": {"type": 2, "body": "STOP", "direction": "inbound"}});
     assert_eq!(steps("ghl", "contact.updated", workflow), ["stop ghl_to_aloware +16195550111"]);
+}
+
+#[test]
+fn another_location_s_event_is_not_ours_whatever_it_says() {
+    let start = json!({"locationId": "loc2", "contactId": "c1", "messageType": "SMS", "body": "START", "from": "+16195550111"});
+    assert_eq!(steps("ghl", "InboundMessage", start), ["skip: another location's event"]);
+    let workflow = json!({"location": {"id": "loc1"}, "contact_id": "c1", "workflow": {"id": "w"}});
+    assert_eq!(steps("ghl", "contact.updated", workflow), ["contact c1", "tags c1"]);
 }
 
 #[test]

@@ -127,13 +127,18 @@ SELECT count(*) FILTER (WHERE owner IS NOT NULL AND ready_at > now()), count(*) 
        count(*) FILTER (WHERE owner IS NULL AND ready_at > now())
   FROM (SELECT owner, ready_at FROM event_lanes LIMIT 100000) l";
 
-const IS_QUARANTINED: &str = "SELECT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1 AND event_source = $2)";
+const IS_QUARANTINED: &str =
+    "SELECT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1 AND event_source = $2)";
 
 /// A page of `webhook_events`, newest first.
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn webhook<C: GenericClient>(client: &C, wanted: &Wanted, limit: i64) -> Result<Vec<WebhookRow>, StoreError> {
+pub async fn webhook<C: GenericClient>(
+    client: &C,
+    wanted: &Wanted,
+    limit: i64,
+) -> Result<Vec<WebhookRow>, StoreError> {
     let statement = client.prepare_cached(WEBHOOK).await?;
     let rows = client
         .query(
@@ -179,7 +184,9 @@ pub async fn texting<C: GenericClient>(
     limit: i64,
 ) -> Result<Vec<TextingRow>, StoreError> {
     let statement = client.prepare_cached(TEXTING).await?;
-    let rows = client.query(&statement, &[&status, &with_payload, &limit]).await?;
+    let rows = client
+        .query(&statement, &[&status, &with_payload, &limit])
+        .await?;
     Ok(rows
         .iter()
         .map(|row| TextingRow {
@@ -200,9 +207,15 @@ pub async fn texting<C: GenericClient>(
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn is_quarantined<C: GenericClient>(client: &C, id: Uuid, table: EventTable) -> Result<bool, StoreError> {
+pub async fn is_quarantined<C: GenericClient>(
+    client: &C,
+    id: Uuid,
+    table: EventTable,
+) -> Result<bool, StoreError> {
     let statement = client.prepare_cached(IS_QUARANTINED).await?;
-    let row = client.query_one(&statement, &[&id.to_string(), &table.as_str()]).await?;
+    let row = client
+        .query_one(&statement, &[&id.to_string(), &table.as_str()])
+        .await?;
     Ok(row.get(0))
 }
 
@@ -210,7 +223,10 @@ pub async fn is_quarantined<C: GenericClient>(client: &C, id: Uuid, table: Event
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn backlog<C: GenericClient>(client: &C, table: EventTable) -> Result<Backlog, StoreError> {
+pub async fn backlog<C: GenericClient>(
+    client: &C,
+    table: EventTable,
+) -> Result<Backlog, StoreError> {
     let text = match table {
         EventTable::Webhook => BACKLOG,
         EventTable::Texting => TEXTING_BACKLOG,

@@ -1,5 +1,5 @@
-//! The tables: one file per table, SQL text beside its function. Nothing here
-//! knows a vendor, and nothing here decides.
+//! The tables: one file per table, SQL text beside its function; and the spool,
+//! their refuge. Nothing here knows a vendor, and nothing here decides.
 
 pub mod audit;
 pub mod contact_mappings;
@@ -15,6 +15,7 @@ pub mod opt_outs;
 pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
+pub mod spool;
 pub mod sync_log;
 
 pub use error::StoreError;

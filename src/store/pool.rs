@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, Error, NoTls};
 
 use super::StoreError;
 
@@ -29,7 +32,8 @@ impl std::fmt::Debug for Db {
 }
 
 impl Db {
-    /// Prepares a pool of `size` connections; connects on first use.
+    /// Prepares a pool of `size` connections; connects on first use. Must be
+    /// called on the daemon's runtime, where the connections will live.
     ///
     /// # Errors
     /// When the pool cannot be built at all (never for an unreachable server).
@@ -39,9 +43,9 @@ impl Db {
             .connect_timeout(WAIT)
             .keepalives_idle(Duration::from_secs(15))
             .tcp_user_timeout(Duration::from_secs(10));
-        let manager = Manager::from_config(
+        let manager = Manager::from_connect(
             config,
-            NoTls,
+            AtHome(Handle::try_current()?),
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -67,6 +71,35 @@ impl Db {
     /// Closes the pool; later calls of [`Db::client`] fail.
     pub fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// Connects on one runtime, whoever asks. The listener's threads have runtimes
+/// of their own that end before the task pool does: a connection that lived
+/// there would break under a worker at every shutdown.
+struct AtHome(Handle);
+
+impl Connect for AtHome {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let config = config.clone();
+        let connecting = self.0.spawn(async move {
+            let (client, connection) = config.connect(NoTls).await?;
+            let task = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    // Its text may quote the server's.
+                    tracing::warn!(closed = error.is_closed(), "database connection ended");
+                }
+            });
+            Ok((client, task))
+        });
+        Box::pin(async move {
+            match connecting.await {
+                Ok(connected) => connected,
+                // The runtime ends: no connection comes any more, and the
+                // pool's own time limit tells the caller.
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 }
 

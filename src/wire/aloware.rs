@@ -195,9 +195,20 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// A flag of the body.
-    pub fn flag(&self, keys: &[&str]) -> Option<bool> {
-        json::flag(self.body, keys)
+    /// Whether the event says do-not-call. `Some(false)` only when a flag says
+    /// so, never because one is missing. `payload` is the whole delivery: flags
+    /// have been seen outside the body too.
+    pub fn dnc(&self, payload: &Value) -> Option<bool> {
+        let flags = [
+            json::flag(self.body, &["contact.is_dnc"]),
+            json::flag(self.body, &["is_dnc", "dnc"]),
+            json::flag(payload, &["is_dnc", "dnc"]),
+        ];
+        let status = self.text(&["status"]).is_some_and(|text| text.to_lowercase().contains("dnc"));
+        if status || flags.contains(&Some(true)) {
+            return Some(true);
+        }
+        flags.contains(&Some(false)).then_some(false)
     }
 }
 

@@ -60,14 +60,14 @@ pub fn event_name(payload: &Value) -> Option<String> {
     if let Some(name) = named {
         return Some(name.to_owned());
     }
-    let has = |key: &&str| payload.get(key).is_some_and(|value| !value.is_null());
+    let has = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
     let times = ["startTime", "start_time", "endTime", "end_time", "calendarId", "calendar_id"];
     if times.iter().any(|key| has(key)) {
         return Some("appointment.created".to_owned());
     }
-    let person = has(&"contactId")
-        || has(&"contact_id")
-        || (has(&"id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
+    let person = has("contactId")
+        || has("contact_id")
+        || (has("id") && ["firstName", "first_name", "email"].iter().any(|key| has(key)));
     person.then(|| "contact.updated".to_owned())
 }
 
@@ -96,6 +96,12 @@ impl<'a> Delivery<'a> {
     /// GHL's id of the message, on events that carry one.
     pub fn message_id(&self) -> Option<String> {
         json::text(self.payload, &["messageId"])
+    }
+
+    /// The sub-account it belongs to. GHL signs the deliveries of every app and
+    /// account with the same key, so a true signature says nothing about whose it is.
+    pub fn is_foreign(&self, location: &str) -> bool {
+        json::text(self.payload, &["locationId", "location.id"]).is_some_and(|id| id != location)
     }
 
     /// Whether it comes from a workflow's "Webhook" action: no `type`, no

@@ -28,7 +28,11 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         entity_type: delivery.kind.entity().as_str(),
         entity_id: delivery.entity_id().unwrap_or_else(|| no_entity(&canonical)),
         dedupe: dedupe(&delivery, &canonical, at),
-        consent: consent::of_ghl(&delivery, &rules.hint, &rules.own, at),
+        consent: if delivery.is_foreign(&rules.location) {
+            Vec::new()
+        } else {
+            consent::of_ghl(&delivery, &rules.hint, &rules.own, at)
+        },
         person: Person {
             phone: phone.filter(|phone| !rules.own.contains(phone)),
             ghl: delivery.contact_id(),

@@ -21,6 +21,8 @@ pub struct Rules {
     pub own: Vec<Phone>,
     /// Aloware event names let in; empty means all.
     pub allowed: Vec<String>,
+    /// Our GHL sub-account: what another one says about consent is not for us.
+    pub location: String,
 }
 
 /// What a body turned out to be.
