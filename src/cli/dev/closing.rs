@@ -11,7 +11,10 @@ use crate::store::dev;
 /// Prints the totals, then every difference again; answers whether all went as told.
 pub(super) async fn summary(stage: &Stage) -> anyhow::Result<bool> {
     let states = dev::by_status(&stage.db.client().await?).await?;
-    let states: Vec<String> = states.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    let states: Vec<String> = states
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
     let calls: Vec<String> = [Vendor::Ghl, Vendor::Aloware, Vendor::Texting]
         .into_iter()
         .map(|of| format!("{} {}", vendor(of), stage.sandbox.journal().total(of)))
@@ -19,10 +22,16 @@ pub(super) async fn summary(stage: &Stage) -> anyhow::Result<bool> {
     let (tally, timeline) = (&stage.tally, &stage.timeline);
     let echoes = stage.sandbox.ghl.echoes().len();
     timeline.heading("Summary");
-    timeline.line(Tone::Plain, &format!("  steps         {} with {} checks", tally.steps, tally.checks));
     timeline.line(
         Tone::Plain,
-        &format!("  requests      {} deliveries and sends, and {echoes} webhooks sent by GoHighLevel itself", tally.requests),
+        &format!("  steps         {} with {} checks", tally.steps, tally.checks),
+    );
+    timeline.line(
+        Tone::Plain,
+        &format!(
+            "  requests      {} deliveries and sends, and {echoes} webhooks sent by GoHighLevel itself",
+            tally.requests
+        ),
     );
     timeline.line(Tone::Plain, &format!("  vendor calls  {}", calls.join(", ")));
     timeline.line(Tone::Plain, &format!("  events        {}", states.join(", ")));
@@ -30,7 +39,10 @@ pub(super) async fn summary(stage: &Stage) -> anyhow::Result<bool> {
         timeline.line(Tone::Good, "  Every step ended as told.");
         return Ok(true);
     }
-    timeline.line(Tone::Bad, &format!("  {} did not end as told:", tally.differences.len()));
+    timeline.line(
+        Tone::Bad,
+        &format!("  {} did not end as told:", tally.differences.len()),
+    );
     for difference in &tally.differences {
         timeline.line(Tone::Bad, &format!("  - {difference}"));
     }

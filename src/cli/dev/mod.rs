@@ -2,6 +2,7 @@
 //! simulators, a scripted day through the real HTTP ingress, and what came of it.
 
 mod closing;
+mod live;
 mod payloads;
 mod setup;
 mod stage;
@@ -64,7 +65,9 @@ pub(super) async fn dev(config: Option<&Path>, once: bool) -> anyhow::Result<Exi
     let mut ending = attend(&mut app, &opened, &mut stops, async {
         story::play(&mut stage).await;
         closing::summary(&stage).await.unwrap_or_else(|error| {
-            stage.timeline.line(Tone::Bad, &format!("  the summary cannot be made: {error:#}"));
+            stage
+                .timeline
+                .line(Tone::Bad, &format!("  the summary cannot be made: {error:#}"));
             false
         })
     })
@@ -77,6 +80,9 @@ pub(super) async fn dev(config: Option<&Path>, once: bool) -> anyhow::Result<Exi
             true
         })
         .await;
+    }
+    if matches!(ending, Ending::Stopped) {
+        stage.timeline.line(Tone::Plain, "\nStopping.");
     }
     // A vendor that hangs must not hold the drain.
     stage.sandbox.clear_faults();
@@ -139,7 +145,9 @@ async fn attend(app: &mut App, opened: &Opened, stops: &mut Stops, part: impl Fu
 async fn empty_database(plan: &Plan, opened: &Opened) -> anyhow::Result<Db> {
     plan.clear_spool()?;
     let cleaner = Db::new(opened.config.clone(), 1)?;
-    store::dev::start_over(&cleaner.client().await?).await.context("emptying the database")?;
+    store::dev::start_over(&cleaner.client().await?)
+        .await
+        .context("emptying the database")?;
     cleaner.close();
     app::open_database(opened.config.clone(), plan.settings.database.pool_size).await
 }
@@ -147,14 +155,32 @@ async fn empty_database(plan: &Plan, opened: &Opened) -> anyhow::Result<Db> {
 fn introduce(timeline: &Timeline, plan: &Plan, base: &str, once: bool) {
     timeline.line(Tone::Strong, "df-middleware dev");
     timeline.line(Tone::Plain, &format!("  daemon     {base}"));
-    timeline.line(Tone::Plain, "  vendors    simulated GoHighLevel, Aloware and texting vendor on local ports");
-    timeline.line(Tone::Plain, &format!("  database   embedded, emptied, in {}", plan.settings.database.data_dir.display()));
+    timeline.line(
+        Tone::Plain,
+        "  vendors    simulated GoHighLevel, Aloware and texting vendor on local ports",
+    );
+    timeline.line(
+        Tone::Plain,
+        &format!(
+            "  database   embedded, emptied, in {}",
+            plan.settings.database.data_dir.display()
+        ),
+    );
     timeline.line(Tone::Plain, "  times      UTC");
     if !once && !base.ends_with(&format!(":{}", plan.settings.server.bind.port())) {
-        timeline.line(Tone::Plain, &format!("  note       {} is taken, so a free port is used", plan.settings.server.bind));
+        timeline.line(
+            Tone::Plain,
+            &format!(
+                "  note       {} is taken, so a free port is used",
+                plan.settings.server.bind
+            ),
+        );
     }
     if !plan.ignored.is_empty() {
-        timeline.line(Tone::Plain, &format!("  not used   {} (dev brings its own)", plan.ignored.join(", ")));
+        timeline.line(
+            Tone::Plain,
+            &format!("  not used   {} (dev brings its own)", plan.ignored.join(", ")),
+        );
     }
 }
 

@@ -17,7 +17,11 @@ pub(super) const SAM_PHONE: &str = "+16195550133";
 
 /// A call delivery of Aloware; `event` is the wire name.
 pub(super) fn call(stage: &Stage, event: &str, call_id: i64, phone: &str, changes: Value) -> Delivery {
-    let contact = stage.sandbox.aloware.webhook_contact(phone).unwrap_or_else(|| json!({"phone_number": phone}));
+    let contact = stage
+        .sandbox
+        .aloware
+        .webhook_contact(phone)
+        .unwrap_or_else(|| json!({"phone_number": phone}));
     let mut body = object(json!({
         "id": call_id,
         "contact_id": contact.get("id"),
@@ -41,7 +45,7 @@ pub(super) fn call(stage: &Stage, event: &str, call_id: i64, phone: &str, change
 }
 
 /// The written summary of a call.
-pub(super) fn summary(sandbox: &Sandbox, call_id: i64, phone: &str, text: &str) -> Delivery {
+pub(super) fn summary(stage: &Stage, call_id: i64, phone: &str, text: &str) -> Delivery {
     let event = "transcription.call.summarized";
     Delivery {
         from: Vendor::Aloware,
@@ -49,7 +53,7 @@ pub(super) fn summary(sandbox: &Sandbox, call_id: i64, phone: &str, text: &str) 
         body: json!({"event": event, "body": {
             "summary": text,
             "communication": {"id": call_id, "type": 1, "lead_number": phone},
-            "contact": sandbox.aloware.webhook_contact(phone),
+            "contact": stage.sandbox.aloware.webhook_contact(phone),
         }}),
     }
 }

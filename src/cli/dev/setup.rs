@@ -88,14 +88,23 @@ impl Plan {
             }
             !ours
         });
-        around.file = around.file.as_deref().map(|text| without_our_sections(text, &mut ignored));
-        for (name, text) in [("DF_LOG", "warn"), ("DF_LOG_FORMAT", "pretty"), ("DF_DATABASE_POOL_SIZE", "8")] {
+        around.file = around
+            .file
+            .as_deref()
+            .map(|text| without_our_sections(text, &mut ignored));
+        for (name, text) in [
+            ("DF_LOG", "warn"),
+            ("DF_LOG_FORMAT", "pretty"),
+            ("DF_DATABASE_POOL_SIZE", "8"),
+        ] {
             if !value(&around, name) {
                 around.env.push((name.to_owned(), text.to_owned()));
             }
         }
         let ours = ours(sandbox, &secrets);
-        around.env.extend(ours.into_iter().map(|(name, text)| (name.to_owned(), text)));
+        around
+            .env
+            .extend(ours.into_iter().map(|(name, text)| (name.to_owned(), text)));
         let mut settings = around.settings()?;
         settings.database.data_dir = settings.database.data_dir.join("dev");
         Ok(Self {
@@ -112,7 +121,8 @@ impl Plan {
     pub(super) fn listen(&self, once: bool) -> anyhow::Result<TcpListener> {
         let wanted = self.settings.server.bind;
         let free = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        let bind = |address: SocketAddr| TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"));
+        let bind =
+            |address: SocketAddr| TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"));
         if once && !self.bind_given {
             return bind(free);
         }
@@ -146,7 +156,10 @@ fn without_our_sections(text: &str, ignored: &mut Vec<String>) -> String {
         return text.to_owned();
     };
     for section in OUR_SECTIONS {
-        if sections.remove(section).is_some_and(|found| found.as_table().is_some_and(|keys| !keys.is_empty())) {
+        if sections
+            .remove(section)
+            .is_some_and(|found| found.as_table().is_some_and(|keys| !keys.is_empty()))
+        {
             ignored.push(format!("[{section}]"));
         }
     }
@@ -191,8 +204,10 @@ mod tests {
     use crate::config::Defaults;
 
     fn around(file: Option<&str>, env: &[(&str, &str)]) -> Surroundings {
-        let env: std::collections::BTreeMap<String, String> =
-            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env: std::collections::BTreeMap<String, String> = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Surroundings {
             file: file.map(str::to_owned),
             defaults: Defaults::new(&env, false),
@@ -217,14 +232,27 @@ mod tests {
         let plan = Plan::make(around(Some(file), &env), &sandbox).unwrap();
         let settings = &plan.settings;
         assert!(settings.database.url.is_none());
-        assert_eq!(settings.database.data_dir, Path::new("/home/ann/.local/share/df-middleware/dev"));
-        assert_eq!((settings.server.bind.port(), settings.server.log.as_str()), (9999, "debug"));
+        assert_eq!(
+            settings.database.data_dir,
+            Path::new("/home/ann/.local/share/df-middleware/dev")
+        );
+        assert_eq!(
+            (settings.server.bind.port(), settings.server.log.as_str()),
+            (9999, "debug")
+        );
         assert_eq!(settings.ghl.base_url.as_str().trim_end_matches('/'), sandbox.ghl.url());
         assert_eq!(settings.ghl.conversation_provider_id, None);
         assert!(plan.bind_given && plan.no_color);
         assert_eq!(
             plan.ignored,
-            ["DATABASE_URL", "DF_ADMIN_SECRET", "GHL_API_KEY_FILE", "VERITY_BASE_URL", "[ghl]", "database.url"]
+            [
+                "DATABASE_URL",
+                "DF_ADMIN_SECRET",
+                "GHL_API_KEY_FILE",
+                "VERITY_BASE_URL",
+                "[ghl]",
+                "database.url"
+            ]
         );
     }
 

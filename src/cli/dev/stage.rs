@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::setup::Secrets;
 use super::timeline::{Timeline, Tone, masked};
-use super::watch::Marks;
+use super::watch::{Marks, Seen};
 use crate::sandbox::{Sandbox, Vendor};
 use crate::store::Db;
 use crate::wire::json;
@@ -34,7 +34,6 @@ pub(super) struct Answer {
     /// `message` of a webhook's answer, `code` of a problem, the id of a text
     /// that was sent, else the words.
     pub(super) says: String,
-    pub(super) body: Value,
 }
 
 /// One step of the story.
@@ -73,9 +72,19 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A stage before the first step. `base` is the daemon's address.
-    pub(super) fn new(sandbox: Sandbox, db: Db, base: String, secrets: Secrets, timeline: Timeline) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        sandbox: Sandbox,
+        db: Db,
+        base: String,
+        secrets: Secrets,
+        timeline: Timeline,
+    ) -> anyhow::Result<Self> {
         // Plain HTTP to ourselves: no proxy, no certificates.
-        let client = Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build()?;
+        let client = Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .timeout(PATIENCE)
+            .build()?;
         sandbox.ghl.echo_to(&format!("{base}/api/webhooks/ghl"));
         Ok(Self {
             sandbox,
@@ -108,11 +117,15 @@ impl Stage {
             self.timeline.detail("DIFFERS", Tone::Bad, difference);
         }
         if step.differences.is_empty() {
-            self.timeline.detail("checked", Tone::Good, &format!("all {} as told", step.checks));
+            self.timeline
+                .detail("checked", Tone::Good, &format!("all {} as told", step.checks));
         }
         self.tally.steps += 1;
         self.tally.checks += step.checks;
-        let named = step.differences.into_iter().map(|difference| format!("{}: {difference}", step.title));
+        let named = step
+            .differences
+            .into_iter()
+            .map(|difference| format!("{}: {difference}", step.title));
         self.tally.differences.extend(named);
     }
 
@@ -121,7 +134,9 @@ impl Stage {
         if !self.step.open {
             self.step.title = "The story".to_owned();
         }
-        self.step.differences.push(format!("it could not be played on: {error:#}"));
+        self.step
+            .differences
+            .push(format!("it could not be played on: {error:#}"));
         self.close();
     }
 
@@ -129,7 +144,9 @@ impl Stage {
     pub(super) fn told<T: PartialEq + Debug>(&mut self, what: &str, told: T, found: T) {
         self.step.checks += 1;
         if told != found {
-            self.step.differences.push(format!("{what}: told {told:?}, found {found:?}"));
+            self.step
+                .differences
+                .push(format!("{what}: told {told:?}, found {found:?}"));
         }
     }
 
@@ -141,7 +158,11 @@ impl Stage {
 
     /// The usual answer to a webhook.
     pub(super) fn told_received(&mut self, answer: &Answer) {
-        self.told("answer", (200, "Webhook received"), (answer.status, answer.says.as_str()));
+        self.told(
+            "answer",
+            (200, "Webhook received"),
+            (answer.status, answer.says.as_str()),
+        );
     }
 
     /// How notes write the time of the calls.
@@ -154,6 +175,25 @@ impl Stage {
         self.timeline.detail("state", Tone::Plain, text);
     }
 
+    /// Sends a webhook, waits until it has settled, and compares all of it:
+    /// the usual answer, what was decided, vendor calls, and echoes.
+    pub(super) async fn act(
+        &mut self,
+        delivery: &Delivery,
+        decided: &[&str],
+        calls: &[&str],
+        echoes: &[&str],
+    ) -> anyhow::Result<Seen> {
+        let answer = self.deliver(delivery).await?;
+        self.told_received(&answer);
+        let seen = self.settle().await?;
+        let event = delivery.what.split(' ').next().unwrap_or_default();
+        self.told_list(&format!("decision on {event}"), decided, &seen.decided);
+        self.told_list(&format!("vendor calls of {event}"), calls, &seen.calls);
+        self.told_list(&format!("echoes of {event}"), echoes, &seen.echoes);
+        Ok(seen)
+    }
+
     /// Sends a webhook as its vendor does.
     pub(super) async fn deliver(&mut self, delivery: &Delivery) -> anyhow::Result<Answer> {
         let bytes = delivery.body.to_string();
@@ -162,14 +202,29 @@ impl Stage {
     }
 
     /// Sends a webhook; GHL's carries this signature.
-    pub(super) async fn deliver_signed(&mut self, delivery: &Delivery, bytes: String, signature: &str) -> anyhow::Result<Answer> {
+    pub(super) async fn deliver_signed(
+        &mut self,
+        delivery: &Delivery,
+        bytes: String,
+        signature: &str,
+    ) -> anyhow::Result<Answer> {
         let (from, request) = match delivery.from {
             Vendor::Aloware => {
                 let (user, pass) = (&self.secrets.aloware_user, &self.secrets.aloware_pass);
-                ("Aloware", self.post("/api/webhooks/aloware").basic_auth(user, Some(pass)))
+                (
+                    "Aloware",
+                    self.post("/api/webhooks/aloware").basic_auth(user, Some(pass)),
+                )
             }
-            Vendor::Ghl => ("GHL", self.post("/api/webhooks/ghl").header("X-GHL-Signature", signature)),
-            Vendor::Texting => ("Texting", self.post("/api/webhooks/texting").header("X-Texting-Secret", &self.secrets.texting)),
+            Vendor::Ghl => (
+                "GHL",
+                self.post("/api/webhooks/ghl").header("X-GHL-Signature", signature),
+            ),
+            Vendor::Texting => (
+                "Texting",
+                self.post("/api/webhooks/texting")
+                    .header("X-Texting-Secret", &self.secrets.texting),
+            ),
         };
         self.timeline.delivery(from, &delivery.what);
         self.ask(request.body(bytes)).await
@@ -177,9 +232,13 @@ impl Stage {
 
     /// An operator sends a text.
     pub(super) async fn send(&mut self, to: &str, body: &str) -> anyhow::Result<Answer> {
-        let request = self.post("/api/messages").header("X-DF-ADMIN-SECRET", &self.secrets.admin);
-        self.timeline.delivery("Operator", &format!("POST /api/messages to {}: “{body}”", masked(to)));
-        self.ask(request.body(json!({"to": to, "body": body}).to_string())).await
+        let request = self
+            .post("/api/messages")
+            .header("X-DF-ADMIN-SECRET", &self.secrets.admin);
+        self.timeline
+            .delivery("Operator", &format!("POST /api/messages to {}: “{body}”", masked(to)));
+        self.ask(request.body(json!({"to": to, "body": body}).to_string()))
+            .await
     }
 
     /// A person changes a contact in the GHL app; GHL itself sends the webhook.
@@ -188,12 +247,17 @@ impl Stage {
         self.tally.requests += 1;
         self.marks.expect_from_person();
         anyhow::ensure!(self.sandbox.ghl.edit_contact(id, change), "GHL has no contact {id}");
-        anyhow::ensure!(self.sandbox.ghl.echoes_settled(PATIENCE).await, "GHL's webhook was not answered");
+        anyhow::ensure!(
+            self.sandbox.ghl.echoes_settled(PATIENCE).await,
+            "GHL's webhook was not answered"
+        );
         let sent = self.sandbox.ghl.echoes();
         let first = sent.get(sent_before).context("GHL sent no webhook")?;
         let kind = json::text(&first.body, &["type"]).unwrap_or_default();
         self.timeline.delivery("GHL", &format!("{kind} ({what})"));
-        let status = first.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let status = first
+            .status
+            .map_or_else(|| "nothing".to_owned(), |status| status.to_string());
         self.timeline.detail("answered", Tone::Plain, &status);
         self.told("answer", Some(200), first.status);
         Ok(())
@@ -213,7 +277,8 @@ impl Stage {
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let named = json::text(&body, &["message", "code", "messageId"]);
         let says = named.unwrap_or_else(|| text.trim().to_owned());
-        self.timeline.detail("answered", Tone::Plain, &format!("{status} {says}"));
-        Ok(Answer { status, says, body })
+        self.timeline
+            .detail("answered", Tone::Plain, &format!("{status} {says}"));
+        Ok(Answer { status, says })
     }
 }

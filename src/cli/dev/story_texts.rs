@@ -20,19 +20,28 @@ pub(super) async fn both_ways(stage: &mut Stage) -> anyhow::Result<()> {
     stage.open("She texts, and we text back");
     let decision = format!("texting_to_ghl message success → {WANDA}");
     for (delivery, id, direction) in [
-        (received("dev-m1", WANDA_PHONE, "Hi, is the flat still free?"), "dev-m1", TextDirection::Inbound),
-        (sent("dev-m2", WANDA_PHONE, "It is. Friday at 10?"), "dev-m2", TextDirection::Outbound),
+        (
+            received("dev-m1", WANDA_PHONE, "Hi, is the flat still free?"),
+            "dev-m1",
+            TextDirection::Inbound,
+        ),
+        (
+            sent("dev-m2", WANDA_PHONE, "It is. Friday at 10?"),
+            "dev-m2",
+            TextDirection::Outbound,
+        ),
     ] {
-        let answer = stage.deliver(&delivery).await?;
-        stage.told_received(&answer);
-        let seen = stage.settle().await?;
-        stage.told_list("decision", &[&decision], &seen.decided);
-        stage.told_list("vendor calls", &[NOTE], &seen.calls);
-        stage.told_list("echoes", &[NOTE_ECHO], &seen.echoes);
+        stage.act(&delivery, &[&decision], &[NOTE], &[NOTE_ECHO]).await?;
         let mapped = dev::mapped_text(&stage.db.client().await?, id, WANDA).await?;
         stage.told("message mapping", Some(direction), mapped);
     }
-    let notes: Vec<String> = stage.sandbox.ghl.notes(WANDA).into_iter().filter(|note| note.starts_with("[SMS]")).collect();
+    let notes: Vec<String> = stage
+        .sandbox
+        .ghl
+        .notes(WANDA)
+        .into_iter()
+        .filter(|note| note.starts_with("[SMS]"))
+        .collect();
     stage.told("text notes", 2, notes.len());
     for note in &notes {
         stage.state(&format!("note “{}” · mapped", head(note)));
@@ -56,19 +65,30 @@ pub(super) async fn stop(stage: &mut Stage) -> anyhow::Result<()> {
     let gate = stage.sandbox.ghl.fault("*", "/", Times::Forever, Fault::Gate);
     let answer = stage.deliver(&received("dev-m3", WANDA_PHONE, "STOP")).await?;
     stage.told_received(&answer);
-    let at_answer = consent(stage).await?;
+    let at_answer = consent(stage, WANDA_PHONE).await?;
     stage.told("registry when the answer came", blocked("consumer_stop"), at_answer);
-    stage.state(&format!("registry {}: opted_out by consumer_stop, before GHL answered anything", masked(WANDA_PHONE)));
+    stage.state(&format!(
+        "registry {}: opted_out by consumer_stop, before GHL answered anything",
+        masked(WANDA_PHONE)
+    ));
     gate.release();
     gate.remove();
     let seen = stage.settle().await?;
 
-    stage.told_list("decision", &[&format!("texting_to_ghl optout success → {WANDA}: STOP")], &seen.decided);
-    stage.told_list("vendor calls", &["GHL GET /contacts/{id} 200", "GHL PUT /contacts/{id} 200", TAGS], &seen.calls);
+    stage.told_list(
+        "decision",
+        &[&format!("texting_to_ghl optout success → {WANDA}: STOP")],
+        &seen.decided,
+    );
+    stage.told_list(
+        "vendor calls",
+        &["GHL GET /contacts/{id} 200", "GHL PUT /contacts/{id} 200", TAGS],
+        &seen.calls,
+    );
     stage.told("echoes", 2, seen.echoes.len());
     stage.told("tags", [true, true], marks(stage));
     stage.told("SMS do-not-disturb", Some("active".to_owned()), dnd(stage));
-    let after = consent(stage).await?;
+    let after = consent(stage, WANDA_PHONE).await?;
     stage.told("registry after the echoes", blocked("consumer_stop"), after);
     stage.state(&format!("GHL: tags {} · SMS do-not-disturb active", MARKS.join(", ")));
     stage.close();
@@ -83,7 +103,11 @@ pub(super) async fn refused(stage: &mut Stage) -> anyhow::Result<()> {
     stage.told("answer", (409, "opted_out"), (answer.status, answer.says.as_str()));
     let seen = stage.settle().await?;
     stage.told_list("vendor calls", &[], &seen.calls);
-    stage.told("calls to the texting vendor", before, stage.sandbox.texting.calls_total());
+    stage.told(
+        "calls to the texting vendor",
+        before,
+        stage.sandbox.texting.calls_total(),
+    );
     stage.state("not sent");
     stage.close();
     Ok(())
@@ -95,18 +119,29 @@ pub(super) async fn start(stage: &mut Stage) -> anyhow::Result<()> {
     let answer = stage.deliver(&received("dev-m4", WANDA_PHONE, "START")).await?;
     stage.told_received(&answer);
     let seen = stage.settle().await?;
-    stage.told_list("decision", &[&format!("texting_to_ghl optout success → {WANDA}: START")], &seen.decided);
-    let calls = ["GHL GET /contacts/{id} 200", "GHL PUT /contacts/{id} 200", "GHL DELETE /contacts/{id}/tags 200"];
+    stage.told_list(
+        "decision",
+        &[&format!("texting_to_ghl optout success → {WANDA}: START")],
+        &seen.decided,
+    );
+    let calls = [
+        "GHL GET /contacts/{id} 200",
+        "GHL PUT /contacts/{id} 200",
+        "GHL DELETE /contacts/{id}/tags 200",
+    ];
     stage.told_list("vendor calls", &calls, &seen.calls);
     let lifted = Consent {
         status: Some("opted_in".to_owned()),
         causes: Vec::new(),
     };
-    let found = consent(stage).await?;
+    let found = consent(stage, WANDA_PHONE).await?;
     stage.told("registry", lifted, found);
     stage.told("tags", [false, false], marks(stage));
     stage.told("SMS do-not-disturb", Some("inactive".to_owned()), dnd(stage));
-    stage.state(&format!("registry {}: opted_in · tags removed · SMS do-not-disturb inactive", masked(WANDA_PHONE)));
+    stage.state(&format!(
+        "registry {}: opted_in · tags removed · SMS do-not-disturb inactive",
+        masked(WANDA_PHONE)
+    ));
     send_works(stage, "Welcome back!", 2).await?;
     stage.close();
     Ok(())
@@ -126,15 +161,17 @@ async fn send_works(stage: &mut Stage, body: &str, texts: usize) -> anyhow::Resu
     Ok(())
 }
 
-fn blocked(cause: &str) -> Consent {
+/// The registry with this one block.
+pub(super) fn blocked(cause: &str) -> Consent {
     Consent {
         status: Some("opted_out".to_owned()),
         causes: vec![cause.to_owned()],
     }
 }
 
-async fn consent(stage: &Stage) -> anyhow::Result<Consent> {
-    let phone = Phone::from_e164(WANDA_PHONE).context("a phone")?;
+/// What the registry says of a number.
+pub(super) async fn consent(stage: &Stage, phone: &str) -> anyhow::Result<Consent> {
+    let phone = Phone::from_e164(phone).context("a phone")?;
     Ok(dev::consent(&stage.db.client().await?, &phone).await?)
 }
 

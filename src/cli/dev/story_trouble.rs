@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::payloads::{SAM_PHONE, WANDA, WANDA_PHONE, aloware, call, contact, received};
 use super::stage::{Delivery, Stage};
-use super::story_calls::NOTE;
+use super::story_calls::{NOTE, strangers_id};
 use crate::sandbox::{Fault, Times};
-use crate::wire::json;
 
 /// The call during the outage.
 const CALL: i64 = 9003;
@@ -20,7 +19,11 @@ pub(super) async fn duplicate(stage: &mut Stage, delivery: &Delivery) -> anyhow:
     stage.open("Aloware delivers the end of the first call once more");
     let notes = stage.sandbox.ghl.notes(WANDA).len();
     let answer = stage.deliver(delivery).await?;
-    stage.told("answer", (200, "Duplicate event ignored"), (answer.status, answer.says.as_str()));
+    stage.told(
+        "answer",
+        (200, "Duplicate event ignored"),
+        (answer.status, answer.says.as_str()),
+    );
     let seen = stage.settle().await?;
     stage.told("stored events", 0, seen.stored.len());
     stage.told_list("vendor calls", &[], &seen.calls);
@@ -38,7 +41,9 @@ pub(super) async fn forged(stage: &mut Stage) -> anyhow::Result<()> {
     let fields = delivery.body.as_object_mut().context("a contact event is an object")?;
     fields.insert("email".to_owned(), json!("mallory@evil.example"));
     delivery.what.push_str(", e-mail changed after signing");
-    let answer = stage.deliver_signed(&delivery, delivery.body.to_string(), &genuine).await?;
+    let answer = stage
+        .deliver_signed(&delivery, delivery.body.to_string(), &genuine)
+        .await?;
     stage.told("answer", 401, answer.status);
     let seen = stage.settle().await?;
     stage.told("stored events", 0, seen.stored.len());
@@ -51,11 +56,9 @@ pub(super) async fn forged(stage: &mut Stage) -> anyhow::Result<()> {
 /// Stored and closed with its reason, never dropped.
 pub(super) async fn unknown(stage: &mut Stage) -> anyhow::Result<()> {
     stage.open("Aloware sends an event nobody knows");
-    let answer = stage.deliver(&aloware("Gizmo-Polished", "gizmo 7", json!({"id": 7}))).await?;
-    stage.told_received(&answer);
-    let seen = stage.settle().await?;
-    stage.told_list("decision", &["aloware_to_ghl unknown skipped: Unhandled event type: Gizmo-Polished"], &seen.decided);
-    stage.told_list("vendor calls", &[], &seen.calls);
+    let delivery = aloware("Gizmo-Polished", "gizmo 7", json!({"id": 7}));
+    let reason = "aloware_to_ghl unknown skipped: Unhandled event type: Gizmo-Polished";
+    let seen = stage.act(&delivery, &[reason], &[], &[]).await?;
     let ends: Vec<&str> = seen.stored.iter().map(|event| event.status.as_str()).collect();
     stage.told("stored event", vec!["done"], ends);
     stage.state("stored and done, with the reason in sync_log");
@@ -67,14 +70,25 @@ pub(super) async fn unknown(stage: &mut Stage) -> anyhow::Result<()> {
 /// vendor is back everything happens once.
 pub(super) async fn outage(stage: &mut Stage) -> anyhow::Result<()> {
     stage.open("GoHighLevel is down, then comes back");
-    let sam = stage.sandbox.ghl.contact_by_phone(SAM_PHONE).context("GHL has no contact")?;
-    let sam = json::text(&sam, &["id"]).unwrap_or_default();
-    let before = (stage.sandbox.ghl.notes(WANDA).len(), stage.sandbox.ghl.notes(&sam).len());
-    let fault = stage.sandbox.ghl.fault("*", "/", Times::Forever, Fault::status(503, "down for maintenance"));
+    let sam = strangers_id(stage)?;
+    let before = (
+        stage.sandbox.ghl.notes(WANDA).len(),
+        stage.sandbox.ghl.notes(&sam).len(),
+    );
+    let fault = stage
+        .sandbox
+        .ghl
+        .fault("*", "/", Times::Forever, Fault::status(503, "down for maintenance"));
     stage.state("GoHighLevel answers 503 to everything");
 
     let changes = json!({"call_disposition": "Viewing booked"});
-    let delivery = call(stage, "OutboundPhoneCall-DispositionCompleted", CALL, WANDA_PHONE, changes);
+    let delivery = call(
+        stage,
+        "OutboundPhoneCall-DispositionCompleted",
+        CALL,
+        WANDA_PHONE,
+        changes,
+    );
     let answer = stage.deliver(&delivery).await?;
     stage.told_received(&answer);
     stage.parked(DOWN).await?;
@@ -98,14 +112,34 @@ pub(super) async fn outage(stage: &mut Stage) -> anyhow::Result<()> {
     let back = stage.settle().await?;
     let ends: Vec<&str> = back.stored.iter().map(|event| event.status.as_str()).collect();
     stage.told("events", vec!["done", "done"], ends);
-    for decision in [format!("aloware_to_ghl call success → {WANDA}"), format!("texting_to_ghl message success → {sam}")] {
-        stage.told(&decision, 1, back.decided.iter().filter(|found| **found == decision).count());
+    for decision in [
+        format!("aloware_to_ghl call success → {WANDA}"),
+        format!("texting_to_ghl message success → {sam}"),
+    ] {
+        stage.told(
+            &decision,
+            1,
+            back.decided.iter().filter(|found| **found == decision).count(),
+        );
     }
-    stage.told("notes written", 2, back.calls.iter().filter(|call| *call == NOTE).count());
+    stage.told(
+        "notes written",
+        2,
+        back.calls.iter().filter(|call| *call == NOTE).count(),
+    );
     let marker = format!("[df:call:{CALL}]");
-    let ours = stage.sandbox.ghl.notes(WANDA).iter().filter(|note| note.contains(&marker)).count();
+    let ours = stage
+        .sandbox
+        .ghl
+        .notes(WANDA)
+        .iter()
+        .filter(|note| note.contains(&marker))
+        .count();
     stage.told("notes of the call", 1, ours);
-    let after = (stage.sandbox.ghl.notes(WANDA).len(), stage.sandbox.ghl.notes(&sam).len());
+    let after = (
+        stage.sandbox.ghl.notes(WANDA).len(),
+        stage.sandbox.ghl.notes(&sam).len(),
+    );
     stage.told("notes of both", (before.0 + 1, before.1 + 1), after);
     stage.state("exactly one note of each, nothing lost, nothing twice");
     stage.close();
@@ -115,7 +149,12 @@ pub(super) async fn outage(stage: &mut Stage) -> anyhow::Result<()> {
 /// Over the whole story: only calls that the vendors document.
 pub(super) fn nothing_undocumented(stage: &mut Stage) {
     stage.open("All in all");
-    let unmatched: Vec<String> = stage.sandbox.unmatched().iter().map(|call| format!("{} {}", call.method, call.path)).collect();
+    let unmatched: Vec<String> = stage
+        .sandbox
+        .unmatched()
+        .iter()
+        .map(|call| format!("{} {}", call.method, call.path))
+        .collect();
     stage.told_list("vendor calls that no vendor documents", &[], &unmatched);
     stage.state("every vendor call is one its vendor documents");
     stage.close();

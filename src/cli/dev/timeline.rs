@@ -85,7 +85,11 @@ impl Timeline {
     pub(super) fn details(&self, tone: Tone, lines: &[(String, String)]) {
         for run in lines.chunk_by(|one, next| one == next) {
             if let Some((label, text)) = run.first() {
-                let times = if run.len() > 1 { format!("  ×{}", run.len()) } else { String::new() };
+                let times = if run.len() > 1 {
+                    format!("  ×{}", run.len())
+                } else {
+                    String::new()
+                };
                 self.detail(label, tone, &format!("{text}{times}"));
             }
         }
@@ -112,7 +116,10 @@ pub(super) fn pattern(path: &str) -> String {
         let number = !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
         number || (plain && part.len() >= SHORTEST_ID)
     };
-    let parts: Vec<&str> = path.split('/').map(|part| if is_id(part) { "{id}" } else { part }).collect();
+    let parts: Vec<&str> = path
+        .split('/')
+        .map(|part| if is_id(part) { "{id}" } else { part })
+        .collect();
     parts.join("/")
 }
 
@@ -122,16 +129,25 @@ mod tests {
 
     #[test]
     fn ids_and_numbers_are_hidden() {
-        assert_eq!(pattern("/contacts/3f2a9c0e1b7d4e5f8a6b/notes/0123456789abcdef0123"), "/contacts/{id}/notes/{id}");
+        assert_eq!(
+            pattern("/contacts/3f2a9c0e1b7d4e5f8a6b/notes/0123456789abcdef0123"),
+            "/contacts/{id}/notes/{id}"
+        );
         assert_eq!(pattern("/contacts/search/duplicate"), "/contacts/search/duplicate");
-        assert_eq!(pattern("/api/v1/webhook/contact/phone-number"), "/api/v1/webhook/contact/phone-number");
+        assert_eq!(
+            pattern("/api/v1/webhook/contact/phone-number"),
+            "/api/v1/webhook/contact/phone-number"
+        );
         assert_eq!(pattern("/api/calls/9001"), "/api/calls/{id}");
         assert_eq!(masked("+16195550122"), "+161***");
     }
 
     #[test]
     fn without_a_terminal_there_is_no_colour() {
-        let plain = Timeline { color: false, number: 0 };
+        let plain = Timeline {
+            color: false,
+            number: 0,
+        };
         assert_eq!(plain.paint(Tone::Bad, "x"), "x");
         let coloured = Timeline { color: true, number: 0 };
         assert_eq!(coloured.paint(Tone::Good, "x"), "\x1b[32mx\x1b[0m");

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::stage::Stage;
 use super::timeline::{Tone, pattern};
-use crate::domain::Source;
 use crate::sandbox::Vendor;
 use crate::store::dev::{self, LogRow, StoredEvent};
 use crate::wire::json;
@@ -20,21 +19,19 @@ use crate::wire::json;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the tables are looked at meanwhile.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The same, once the story is over.
-const GLANCE: Duration = Duration::from_millis(250);
 
 /// Up to where the story has been shown.
 #[derive(Default)]
 pub(super) struct Marks {
-    seq: i64,
-    call: u64,
+    pub(super) seq: i64,
+    pub(super) call: u64,
     /// GHL's webhooks shown so far.
     webhooks: usize,
     /// How many of the next ones a person caused.
     by_person: usize,
     logged: HashSet<Uuid>,
     /// The last event shown as arrived, while the daemon is used by hand.
-    announced: i64,
+    pub(super) announced: i64,
 }
 
 impl Marks {
@@ -64,7 +61,10 @@ impl Stage {
         let mut before = None;
         loop {
             let events = self.finished_by(deadline).await?;
-            anyhow::ensure!(self.sandbox.ghl.echoes_settled(PATIENCE).await, "GHL's webhooks were not answered");
+            anyhow::ensure!(
+                self.sandbox.ghl.echoes_settled(PATIENCE).await,
+                "GHL's webhooks were not answered"
+            );
             // Twice the same picture: the first round's echoes are done too.
             let now = (events, self.sandbox.ghl.echoes().len());
             if before == Some(now) {
@@ -80,38 +80,6 @@ impl Stage {
         Ok(seen)
     }
 
-    /// Shows whatever happens from now on, for ever.
-    pub(super) async fn live(&mut self) {
-        loop {
-            sleep(GLANCE).await;
-            if let Err(error) = self.glance().await {
-                self.timeline.detail("waiting", Tone::Bad, &format!("{error:#}"));
-            }
-        }
-    }
-
-    /// Shows what arrived since the last glance and what came of it.
-    async fn glance(&mut self) -> anyhow::Result<()> {
-        let events = dev::events_after(&self.db.client().await?, self.marks.seq.max(self.marks.announced)).await?;
-        let echoed = self.echoed();
-        let after = self.marks.call;
-        let called = !self.sandbox.journal().select(|call| call.seq > after).is_empty();
-        if events.is_empty() && !called {
-            return Ok(());
-        }
-        self.timeline.line(Tone::Plain, "");
-        for event in &events {
-            if event.webhook_id.as_ref().is_none_or(|id| !echoed.contains(id)) {
-                self.timeline.delivery(sender(&event.source), &event.event_type);
-            }
-            self.marks.announced = event.seq;
-        }
-        if events.is_empty() {
-            self.timeline.delivery("Operator", "a request without a webhook");
-        }
-        self.settle().await.map(drop)
-    }
-
     /// Waits until every run of the step's deliveries so far met an outage.
     pub(super) async fn parked(&self, reason: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
@@ -122,7 +90,8 @@ impl Stage {
             drop(client);
             let met = |event: &StoredEvent| {
                 let id = event.id.to_string();
-                rows.iter().any(|row| row.event == id && row.message.as_deref() == Some(reason))
+                rows.iter()
+                    .any(|row| row.event == id && row.message.as_deref() == Some(reason))
             };
             if !events.is_empty() && events.iter().all(met) {
                 return Ok(());
@@ -136,12 +105,18 @@ impl Stage {
     async fn finished_by(&self, deadline: Instant) -> anyhow::Result<usize> {
         loop {
             let events = dev::events_after(&self.db.client().await?, self.marks.seq).await?;
-            let open: Vec<&StoredEvent> = events.iter().filter(|event| !matches!(event.status.as_str(), "done" | "error")).collect();
+            let open: Vec<&StoredEvent> = events
+                .iter()
+                .filter(|event| !matches!(event.status.as_str(), "done" | "error"))
+                .collect();
             if open.is_empty() {
                 return Ok(events.len());
             }
             if Instant::now() >= deadline {
-                let names: Vec<String> = open.iter().map(|event| format!("{} ({})", event.event_type, event.status)).collect();
+                let names: Vec<String> = open
+                    .iter()
+                    .map(|event| format!("{} ({})", event.event_type, event.status))
+                    .collect();
                 anyhow::bail!("events stay unfinished: {}", names.join(", "));
             }
             sleep(PAUSE).await;
@@ -161,7 +136,10 @@ impl Stage {
         let mut decided = Vec::new();
         for event in &events {
             let id = event.id.to_string();
-            for row in rows.iter().filter(|row| row.event == id && self.marks.logged.insert(row.id)) {
+            for row in rows
+                .iter()
+                .filter(|row| row.event == id && self.marks.logged.insert(row.id))
+            {
                 if is_echo(event) {
                     let line = format!("{}: {}", event.event_type, ending(row));
                     seen.echoes.push(line.clone());
@@ -178,13 +156,16 @@ impl Stage {
         self.timeline.details(Tone::Plain, &decided);
         let calls = self.new_calls();
         self.timeline.details(Tone::Plain, &calls);
-        seen.calls = calls.into_iter().map(|(vendor, call)| format!("{vendor} {call}")).collect();
+        seen.calls = calls
+            .into_iter()
+            .map(|(vendor, call)| format!("{vendor} {call}"))
+            .collect();
         self.timeline.details(Tone::Faint, &echo_lines);
         Ok(seen)
     }
 
     /// The ids of GHL's webhooks about our own writes.
-    fn echoed(&self) -> HashSet<String> {
+    pub(super) fn echoed(&self) -> HashSet<String> {
         let sent = self.sandbox.ghl.echoes();
         let ours = sent.iter().skip(self.marks.webhooks + self.marks.by_person);
         ours.filter_map(|sent| json::text(&sent.body, &["webhookId"])).collect()
@@ -195,8 +176,13 @@ impl Stage {
         let calls = self.sandbox.journal().select(|call| call.seq > after);
         self.marks.call = calls.last().map_or(after, |call| call.seq);
         let shown = calls.iter().map(|call| {
-            let status = call.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            (vendor(call.vendor).to_owned(), format!("{} {} {status}", call.method, pattern(&call.path)))
+            let status = call
+                .status
+                .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            (
+                vendor(call.vendor).to_owned(),
+                format!("{} {} {status}", call.method, pattern(&call.path)),
+            )
         });
         shown.collect()
     }
@@ -211,16 +197,6 @@ pub(super) fn vendor(vendor: Vendor) -> &'static str {
     }
 }
 
-/// The same for a stored event's source.
-fn sender(source: &str) -> &str {
-    match Source::parse(source) {
-        Some(Source::Ghl) => vendor(Vendor::Ghl),
-        Some(Source::Aloware) => vendor(Vendor::Aloware),
-        Some(Source::Texting) => vendor(Vendor::Texting),
-        None => source,
-    }
-}
-
 /// `success → target`, `skipped: reason`.
 fn ending(row: &LogRow) -> String {
     let target = row.target_id.as_ref().map(|id| format!(" → {id}")).unwrap_or_default();
@@ -231,7 +207,12 @@ fn ending(row: &LogRow) -> String {
 /// The decisions of a merge without the values: `email ← ghl (changed in ghl)`,
 /// fields with the same reason together.
 fn reasons(row: &LogRow) -> Vec<String> {
-    let decisions = row.decisions.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let decisions = row
+        .decisions
+        .as_ref()
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let text = |decision: &Value, key: &str| json::text(decision, &[key]).unwrap_or_default();
     let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
     for decision in decisions {
@@ -242,7 +223,10 @@ fn reasons(row: &LogRow) -> Vec<String> {
             None => grouped.push((why, vec![field])),
         }
     }
-    grouped.into_iter().map(|(why, fields)| format!("{} ← {why}", fields.join(", "))).collect()
+    grouped
+        .into_iter()
+        .map(|(why, fields)| format!("{} ← {why}", fields.join(", ")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -268,6 +252,12 @@ mod tests {
             ])),
         };
         assert_eq!(ending(&row), "success → 985000001");
-        assert_eq!(reasons(&row), ["first_name, last_name ← ghl (only source)", "city ← aloware (only source)"]);
+        assert_eq!(
+            reasons(&row),
+            [
+                "first_name, last_name ← ghl (only source)",
+                "city ← aloware (only source)"
+            ]
+        );
     }
 }
