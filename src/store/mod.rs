@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod contact_mappings;
+pub mod dev;
 pub mod echoes;
 pub mod effects;
 mod error;

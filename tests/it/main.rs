@@ -15,5 +15,6 @@ mod kills;
 mod opt_outs;
 mod outages;
 mod several_daemons;
+mod story;
 mod support;
 mod texts;
