@@ -50,10 +50,7 @@ impl From<WebhookRow> for Shown {
             status: row.status,
             error_message: row.error_message.as_deref().map(redact_text),
             processed_at: row.processed_at,
-            payload: row
-                .payload
-                .as_ref()
-                .map_or_else(|| json!("[TOO LARGE]"), redact),
+            payload: row.payload.as_ref().map_or_else(|| json!("[TOO LARGE]"), redact),
         }
     }
 }
@@ -66,14 +63,10 @@ pub async fn list(db: &Db, filter: &Filter) -> Result<Page, AdminError> {
     let limit = usize::from(filter.limit);
     let client = db.client().await?;
     // One more than asked for tells whether there is a next page.
-    let mut rows =
-        event_views::webhook(&client, &filter.wanted, i64::from(filter.limit) + 1).await?;
+    let mut rows = event_views::webhook(&client, &filter.wanted, i64::from(filter.limit) + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next_cursor = rows
-        .last()
-        .filter(|_| more)
-        .map(|row| write_cursor(row.seq));
+    let next_cursor = rows.last().filter(|_| more).map(|row| write_cursor(row.seq));
     Ok(Page {
         count: rows.len(),
         events: rows.into_iter().map(Shown::from).collect(),
@@ -95,13 +88,8 @@ pub fn id(text: &str) -> Result<Uuid, AdminError> {
 /// Missing; conflict when it is being processed or is set aside.
 pub async fn replay(db: &Db, id: Uuid) -> Result<(), AdminError> {
     let mut client = db.client().await?;
-    let change = client
-        .transaction()
-        .await
-        .map_err(crate::store::StoreError::from)?;
-    let (table, status) = events::locate(&change, id)
-        .await?
-        .ok_or(AdminError::Missing)?;
+    let change = client.transaction().await.map_err(crate::store::StoreError::from)?;
+    let (table, status) = events::locate(&change, id).await?.ok_or(AdminError::Missing)?;
     match events::replay(&change, id).await? {
         Changed::Yes => {}
         Changed::Missing => return Err(AdminError::Missing),
@@ -120,10 +108,7 @@ pub async fn replay(db: &Db, id: Uuid) -> Result<(), AdminError> {
     }
     let detail = json!({"was": status.as_str()});
     audit::append(&change, ACTOR, "event.replay", &subject(table, id), &detail).await?;
-    change
-        .commit()
-        .await
-        .map_err(crate::store::StoreError::from)?;
+    change.commit().await.map_err(crate::store::StoreError::from)?;
     Ok(())
 }
 
@@ -158,9 +143,8 @@ impl Reason {
             .filter(|text| !text.is_empty());
         named
             .map(|text| {
-                EventTable::parse(text).ok_or_else(|| {
-                    AdminError::Invalid("eventSource must be webhook or texting".to_owned())
-                })
+                EventTable::parse(text)
+                    .ok_or_else(|| AdminError::Invalid("eventSource must be webhook or texting".to_owned()))
             })
             .transpose()
     }
@@ -173,13 +157,8 @@ impl Reason {
 pub async fn set_aside(db: &Db, id: Uuid, reason: &Reason) -> Result<(), AdminError> {
     let named = reason.table()?;
     let mut client = db.client().await?;
-    let change = client
-        .transaction()
-        .await
-        .map_err(crate::store::StoreError::from)?;
-    let (table, status) = events::locate(&change, id)
-        .await?
-        .ok_or(AdminError::Missing)?;
+    let change = client.transaction().await.map_err(crate::store::StoreError::from)?;
+    let (table, status) = events::locate(&change, id).await?.ok_or(AdminError::Missing)?;
     if named.is_some_and(|named| named != table) {
         return Err(AdminError::Missing);
     }
@@ -198,18 +177,8 @@ pub async fn set_aside(db: &Db, id: Uuid, reason: &Reason) -> Result<(), AdminEr
     let by = clean(&reason.quarantined_by);
     quarantine::add(&change, &id.to_string(), table, &why, by.as_deref()).await?;
     let detail = json!({"was": status.as_str(), "reason": why, "quarantinedBy": by});
-    audit::append(
-        &change,
-        ACTOR,
-        "event.quarantine",
-        &subject(table, id),
-        &detail,
-    )
-    .await?;
-    change
-        .commit()
-        .await
-        .map_err(crate::store::StoreError::from)?;
+    audit::append(&change, ACTOR, "event.quarantine", &subject(table, id), &detail).await?;
+    change.commit().await.map_err(crate::store::StoreError::from)?;
     Ok(())
 }
 
@@ -220,13 +189,8 @@ pub async fn set_aside(db: &Db, id: Uuid, reason: &Reason) -> Result<(), AdminEr
 /// Missing; conflict when it was not set aside.
 pub async fn release(db: &Db, id: Uuid) -> Result<(), AdminError> {
     let mut client = db.client().await?;
-    let change = client
-        .transaction()
-        .await
-        .map_err(crate::store::StoreError::from)?;
-    let (table, status) = events::locate(&change, id)
-        .await?
-        .ok_or(AdminError::Missing)?;
+    let change = client.transaction().await.map_err(crate::store::StoreError::from)?;
+    let (table, status) = events::locate(&change, id).await?.ok_or(AdminError::Missing)?;
     if !quarantine::remove(&change, &id.to_string(), table).await? {
         return Err(AdminError::Conflict {
             code: "not_quarantined",
@@ -234,18 +198,8 @@ pub async fn release(db: &Db, id: Uuid) -> Result<(), AdminError> {
         });
     }
     let detail = json!({"was": status.as_str()});
-    audit::append(
-        &change,
-        ACTOR,
-        "event.release",
-        &subject(table, id),
-        &detail,
-    )
-    .await?;
-    change
-        .commit()
-        .await
-        .map_err(crate::store::StoreError::from)?;
+    audit::append(&change, ACTOR, "event.release", &subject(table, id), &detail).await?;
+    change.commit().await.map_err(crate::store::StoreError::from)?;
     Ok(())
 }
 
@@ -255,29 +209,14 @@ pub async fn release(db: &Db, id: Uuid) -> Result<(), AdminError> {
 /// Missing.
 pub async fn mark_done(db: &Db, id: Uuid) -> Result<(), AdminError> {
     let mut client = db.client().await?;
-    let change = client
-        .transaction()
-        .await
-        .map_err(crate::store::StoreError::from)?;
-    let (table, status): (EventTable, EventStatus) = events::locate(&change, id)
-        .await?
-        .ok_or(AdminError::Missing)?;
+    let change = client.transaction().await.map_err(crate::store::StoreError::from)?;
+    let (table, status): (EventTable, EventStatus) = events::locate(&change, id).await?.ok_or(AdminError::Missing)?;
     if events::mark_done(&change, id).await? != Changed::Yes {
         return Err(AdminError::Missing);
     }
     let detail = json!({"was": status.as_str()});
-    audit::append(
-        &change,
-        ACTOR,
-        "event.mark_done",
-        &subject(table, id),
-        &detail,
-    )
-    .await?;
-    change
-        .commit()
-        .await
-        .map_err(crate::store::StoreError::from)?;
+    audit::append(&change, ACTOR, "event.mark_done", &subject(table, id), &detail).await?;
+    change.commit().await.map_err(crate::store::StoreError::from)?;
     Ok(())
 }
 
@@ -312,11 +251,7 @@ mod tests {
 
     #[test]
     fn a_table_that_does_not_exist_is_refused() {
-        assert!(
-            Reason::read(br#"{"eventSource":"sync_log"}"#)
-                .table()
-                .is_err()
-        );
+        assert!(Reason::read(br#"{"eventSource":"sync_log"}"#).table().is_err());
     }
 
     #[test]

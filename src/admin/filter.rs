@@ -52,9 +52,7 @@ impl Filter {
 pub fn limit(text: &str) -> Result<u16, AdminError> {
     text.parse()
         .ok()
-        .filter(|limit| {
-            (1..=MAX_LIMIT).contains(limit) && text.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit) && text.bytes().all(|byte| byte.is_ascii_digit()))
         .ok_or_else(|| invalid("limit must be a whole number from 1 to 500"))
 }
 
@@ -99,13 +97,7 @@ pub fn write_cursor(seq: i64) -> String {
 fn read_cursor(text: &str) -> Result<i64, AdminError> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok();
     decoded
-        .and_then(|bytes| {
-            String::from_utf8(bytes)
-                .ok()?
-                .strip_prefix("seq:")?
-                .parse()
-                .ok()
-        })
+        .and_then(|bytes| String::from_utf8(bytes).ok()?.strip_prefix("seq:")?.parse().ok())
         .ok_or_else(|| invalid("cursor is not one of ours"))
 }
 
@@ -118,13 +110,8 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &'static str)]) -> Result<Filter, String> {
-        Filter::read(|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| *value)
-        })
-        .map_err(|error| error.to_string())
+        Filter::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -132,17 +119,7 @@ mod tests {
         assert_eq!(read(&[]).unwrap().limit, 50);
         assert_eq!(read(&[("limit", "1")]).unwrap().limit, 1);
         assert_eq!(read(&[("limit", "500")]).unwrap().limit, 500);
-        for wrong in [
-            "0",
-            "501",
-            "-1",
-            "abc",
-            "1.5",
-            "+5",
-            "5x",
-            "99999999999999999999",
-            "٥",
-        ] {
+        for wrong in ["0", "501", "-1", "abc", "1.5", "+5", "5x", "99999999999999999999", "٥"] {
             assert!(read(&[("limit", wrong)]).is_err(), "{wrong}");
         }
     }
@@ -150,10 +127,7 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_the_place_it_was_made_of() {
         let cursor: &'static str = Box::leak(write_cursor(4_711).into_boxed_str());
-        assert_eq!(
-            read(&[("cursor", cursor)]).unwrap().wanted.before_seq,
-            Some(4_711)
-        );
+        assert_eq!(read(&[("cursor", cursor)]).unwrap().wanted.before_seq, Some(4_711));
         for wrong in ["4711", "!!", "c2VxOng"] {
             assert!(read(&[("cursor", wrong)]).is_err(), "{wrong}");
         }
@@ -181,9 +155,6 @@ mod tests {
             (filter.wanted.source, filter.wanted.status),
             (Some("ghl"), Some("error"))
         );
-        assert_eq!(
-            filter.wanted.since.unwrap().to_rfc3339(),
-            "2026-08-05T18:58:44+00:00"
-        );
+        assert_eq!(filter.wanted.since.unwrap().to_rfc3339(), "2026-08-05T18:58:44+00:00");
     }
 }

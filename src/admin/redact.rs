@@ -60,12 +60,7 @@ fn cover(value: &Value, promise: Promise, typed: bool) -> Value {
                 Value::from(REDACTED)
             }
         }
-        Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|item| cover(item, promise, typed))
-                .collect(),
-        ),
+        Value::Array(items) => Value::Array(items.iter().map(|item| cover(item, promise, typed)).collect()),
         Value::Object(map) => Value::Object(cover_object(map, typed)),
     }
 }
@@ -101,12 +96,7 @@ fn plain_key(key: &str) -> String {
 fn is_user_defined(plain: &str) -> bool {
     matches!(
         plain,
-        "customfields"
-            | "customfield"
-            | "customdata"
-            | "triggerdata"
-            | "additionaldata"
-            | "properties"
+        "customfields" | "customfield" | "customdata" | "triggerdata" | "additionaldata" | "properties"
     )
 }
 
@@ -175,20 +165,17 @@ fn is_id(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
     // Long tokens are hashes; digits in a row happen there.
-    let lettered = text.bytes().any(|byte| byte.is_ascii_alphabetic())
-        && (text.len() >= 20 || !is_personal(text));
-    token
-        && text.len() <= 128
-        && (bare || lettered || Uuid::try_parse(text).is_ok() || is_short(text))
+    let lettered = text.bytes().any(|byte| byte.is_ascii_alphabetic()) && (text.len() >= 20 || !is_personal(text));
+    token && text.len() <= 128 && (bare || lettered || Uuid::try_parse(text).is_ok() || is_short(text))
 }
 
 /// A time. Bare digits count as an epoch until 2033 only: from then on they
 /// read like North American numbers, whose area codes begin at 201.
 fn is_time(text: &str) -> bool {
     let shape = text.len() <= 40
-        && text.bytes().all(|byte| {
-            byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b'Z' | b'+' | b'.' | b' ')
-        });
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b'Z' | b'+' | b'.' | b' '));
     if !shape {
         return false;
     }
@@ -216,12 +203,8 @@ fn is_personal(text: &str) -> bool {
         return true;
     }
     let known: String = text
-        .split_inclusive(|c: char| {
-            c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')' | '"' | '\'')
-        })
-        .filter(|token| {
-            Uuid::try_parse(token.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())).is_err()
-        })
+        .split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '(' | ')' | '"' | '\''))
+        .filter(|token| Uuid::try_parse(token.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())).is_err())
         .collect();
     has_phone(&known)
 }

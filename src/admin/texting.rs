@@ -69,10 +69,7 @@ fn shown(row: TextingRow, hint: &PhoneHint) -> Shown {
         error_message: row.error_message.as_deref().map(redact_text),
         from_number: row.from_number.as_deref().map(mask),
         to_number: row.to_number.as_deref().map(mask),
-        body: row
-            .payload
-            .as_ref()
-            .map(|payload| Delivery::read(payload, hint).body),
+        body: row.payload.as_ref().map(|payload| Delivery::read(payload, hint).body),
     }
 }
 
@@ -137,8 +134,7 @@ mod tests {
     #[test]
     fn a_nested_text_is_shown_when_asked_for() {
         let payload = json!({"type": "message.received", "message": {"id": "m1", "body": "hello"}});
-        let json =
-            serde_json::to_value(shown(row(Some(payload)), &PhoneHint::region("US"))).unwrap();
+        let json = serde_json::to_value(shown(row(Some(payload)), &PhoneHint::region("US"))).unwrap();
         assert_eq!(json["body"], "hello");
         let none = serde_json::to_value(shown(
             row(Some(json!({"type": "message.delivered"}))),
@@ -150,8 +146,7 @@ mod tests {
 
     #[test]
     fn bodies_are_shown_for_the_exact_word_only() {
-        let read =
-            |value: &'static str| Question::read(|name| (name == "includeBody").then_some(value));
+        let read = |value: &'static str| Question::read(|name| (name == "includeBody").then_some(value));
         assert!(read("true").unwrap().include_body);
         assert!(!read("false").unwrap().include_body);
         assert!(!read("1").unwrap().include_body);

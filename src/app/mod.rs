@@ -69,7 +69,9 @@ struct Stops {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,7 +139,10 @@ impl App {
         let stops = Stops::default();
         let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
         if let Some(handle) = metrics {
-            tasks.push(Task::spawn("metrics", ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed()));
+            tasks.push(Task::spawn(
+                "metrics",
+                ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed(),
+            ));
         }
         Ok(Self {
             address,
@@ -183,8 +188,9 @@ impl App {
 }
 
 async fn join(tasks: Vec<Task>, stops: &Stops) {
-    let (first, rest): (Vec<Task>, Vec<Task>) =
-        tasks.into_iter().partition(|task| matches!(task.name, "listener" | "ingest"));
+    let (first, rest): (Vec<Task>, Vec<Task>) = tasks
+        .into_iter()
+        .partition(|task| matches!(task.name, "listener" | "ingest"));
     for task in first {
         report(task).await;
     }

@@ -15,10 +15,7 @@ use crate::admin::texting::{self, Question};
 ///
 /// # Errors
 /// 400, 401, 503.
-pub(super) async fn list_events(
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_events(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let filter = Filter::read(|name| params.get(name))?;
@@ -29,10 +26,7 @@ pub(super) async fn list_events(
 ///
 /// # Errors
 /// As [`list_events`].
-pub(super) async fn list_texting(
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_texting(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let question = Question::read(|name| params.get(name))?;

@@ -124,22 +124,11 @@ mod tests {
         let settings = settings(&[]).aloware;
         for scheme in ["Basic", "basic", "BASIC"] {
             assert!(
-                is_aloware(
-                    &request(&format!("{scheme} {}", basic("hook:a:b:c"))),
-                    &settings
-                ),
+                is_aloware(&request(&format!("{scheme} {}", basic("hook:a:b:c"))), &settings),
                 "{scheme}"
             );
         }
-        for wrong in [
-            "hook:a",
-            "hook:a:b:c:d",
-            "hook",
-            "hook:",
-            ":a:b:c",
-            "",
-            "Hook:a:b:c",
-        ] {
+        for wrong in ["hook:a", "hook:a:b:c:d", "hook", "hook:", ":a:b:c", "", "Hook:a:b:c"] {
             assert!(
                 !is_aloware(&request(&format!("Basic {}", basic(wrong))), &settings),
                 "{wrong}"
@@ -163,10 +152,7 @@ mod tests {
         ] {
             assert!(!is_aloware(&request(header), &settings), "{header}");
         }
-        assert!(!is_aloware(
-            &TestRequest::default().to_http_request(),
-            &settings
-        ));
+        assert!(!is_aloware(&TestRequest::default().to_http_request(), &settings));
     }
 
     #[test]
@@ -192,20 +178,11 @@ mod tests {
     #[test]
     fn either_texting_secret_is_accepted_during_rotation() {
         let settings = settings(&[("TEXTING_WEBHOOK_SECRET", "old-1,new-1")]).texting;
-        for (given, wanted) in [
-            ("old-1", true),
-            ("new-1", true),
-            ("old-1,new-1", false),
-            ("ol", false),
-        ] {
+        for (given, wanted) in [("old-1", true), ("new-1", true), ("old-1,new-1", false), ("ol", false)] {
             let request = TestRequest::default()
                 .insert_header((TEXTING_HEADER, given))
                 .to_http_request();
-            assert_eq!(
-                is_texting(&request, &settings.webhook_secrets),
-                wanted,
-                "{given}"
-            );
+            assert_eq!(is_texting(&request, &settings.webhook_secrets), wanted, "{given}");
         }
     }
 
@@ -216,16 +193,10 @@ mod tests {
             .insert_header((JOBS_HEADER, "jobs-1"))
             .to_http_request();
         assert_eq!(require_jobs(&jobs, &settings), Ok(()));
-        assert_eq!(
-            require_admin(&jobs, &settings),
-            Err(Problem::unauthorized())
-        );
+        assert_eq!(require_admin(&jobs, &settings), Err(Problem::unauthorized()));
         let swapped = TestRequest::default()
             .insert_header((ADMIN_HEADER, "jobs-1"))
             .to_http_request();
-        assert_eq!(
-            require_admin(&swapped, &settings),
-            Err(Problem::unauthorized())
-        );
+        assert_eq!(require_admin(&swapped, &settings), Err(Problem::unauthorized()));
     }
 }

@@ -47,11 +47,7 @@ impl BodyError {
 ///
 /// # Errors
 /// [`BodyError`]; never more than `limit` bytes were held.
-pub async fn read(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limit: usize,
-) -> Result<Bytes, BodyError> {
+pub async fn read(request: &HttpRequest, payload: web::Payload, limit: usize) -> Result<Bytes, BodyError> {
     read_within(request, payload, limit, PATIENCE).await
 }
 
@@ -71,8 +67,7 @@ async fn read_within(
         return Err(BodyError::TooLarge);
     }
     let ends = Instant::now() + patience;
-    let mut body =
-        BytesMut::with_capacity(announced.and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
+    let mut body = BytesMut::with_capacity(announced.and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
     loop {
         let chunk = match timeout_at(ends, payload.next()).await {
             Err(_) => return Err(BodyError::TooSlow),
@@ -112,22 +107,20 @@ mod tests {
     use super::*;
 
     fn streamed(chunks: Vec<&'static [u8]>) -> web::Payload {
-        let stream =
-            stream::iter(chunks).map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk)));
+        let stream = stream::iter(chunks).map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk)));
         payload(stream.map(|chunk| chunk.map_err(|never| match never {})))
     }
 
     fn payload(
-        stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>>
-        + 'static,
+        stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>> + 'static,
     ) -> web::Payload {
         let mut raw = Payload::Stream {
             payload: Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _>>>,
         };
         let request = TestRequest::default().to_http_request();
-        futures_util::FutureExt::now_or_never(
-            <web::Payload as actix_web::FromRequest>::from_request(&request, &mut raw),
-        )
+        futures_util::FutureExt::now_or_never(<web::Payload as actix_web::FromRequest>::from_request(
+            &request, &mut raw,
+        ))
         .unwrap()
         .unwrap()
     }

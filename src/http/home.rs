@@ -29,10 +29,7 @@ impl Home {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.0
-            .spawn(work)
-            .await
-            .map_err(|error| Problem::internal(&error))
+        self.0.spawn(work).await.map_err(|error| Problem::internal(&error))
     }
 }
 
@@ -41,9 +38,6 @@ impl FromRequest for Home {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request
-            .app_data::<Self>()
-            .cloned()
-            .unwrap_or_else(Self::here)))
+        ready(Ok(request.app_data::<Self>().cloned().unwrap_or_else(Self::here)))
     }
 }

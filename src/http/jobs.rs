@@ -17,10 +17,7 @@ use crate::store::{StoreError, events};
 ///
 /// # Errors
 /// 401, or 503 while PostgreSQL is away.
-pub(super) async fn enqueue_pending(
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn enqueue_pending(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     make_due(&request, &state, EventTable::Webhook).await
 }
 
@@ -35,13 +32,10 @@ pub(super) async fn enqueue_texting_pending(
     make_due(&request, &state, EventTable::Texting).await
 }
 
-async fn make_due(
-    request: &HttpRequest,
-    state: &State,
-    table: EventTable,
-) -> Result<HttpResponse, Problem> {
+async fn make_due(request: &HttpRequest, state: &State, table: EventTable) -> Result<HttpResponse, Problem> {
     auth::require_jobs(request, &state.settings)?;
     let client = state.db.client().await?;
+    state.engine.pick_up_typed_rows().await?;
     let enqueued = events::make_due(&client, table).await?;
     let pending = events::pending(&client, table).await?;
     drop(client);
@@ -61,16 +55,13 @@ pub(super) async fn run_once(
     auth::require_jobs(&request, &state.settings)?;
     let engine = Arc::clone(&state.engine);
     let limit = u64::from(state.settings.jobs.batch_size);
-    let (processed, errors) = home
-        .run(async move { run_batch(&engine, limit).await })
-        .await??;
+    let (processed, errors) = home.run(async move { run_batch(&engine, limit).await }).await??;
     let client = state.db.client().await?;
     let mut pending = 0;
     for table in EventTable::ALL {
         pending += events::pending(&client, *table).await?;
     }
-    Ok(HttpResponse::Ok()
-        .json(json!({"processed": processed, "errors": errors, "totalPending": pending})))
+    Ok(HttpResponse::Ok().json(json!({"processed": processed, "errors": errors, "totalPending": pending})))
 }
 
 /// One pass takes one event of each person; passes go on until the batch is

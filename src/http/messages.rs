@@ -68,20 +68,11 @@ impl From<SendError> for Problem {
         let detail = error.to_string();
         match error {
             SendError::OptedOut => Self::conflict("opted_out", detail),
-            SendError::NotConfigured => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "texting_not_configured",
-                detail,
-            ),
-            SendError::Refused { .. } => {
-                Self::new(StatusCode::BAD_GATEWAY, "refused_by_vendor", detail)
+            SendError::NotConfigured => Self::new(StatusCode::SERVICE_UNAVAILABLE, "texting_not_configured", detail),
+            SendError::Refused { .. } => Self::new(StatusCode::BAD_GATEWAY, "refused_by_vendor", detail),
+            SendError::Unavailable { retry_after } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sending_unavailable", detail).retry_after(retry_after)
             }
-            SendError::Unavailable { retry_after } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "sending_unavailable",
-                detail,
-            )
-            .retry_after(retry_after),
             SendError::Unknown => Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail),
         }
     }
@@ -126,17 +117,14 @@ fn parse(bytes: &[u8], hint: &PhoneHint) -> Result<SendRequest, Problem> {
             _ => "Invalid JSON",
         })
     })?;
-    let to = Phone::parse(&wanted.to, hint)
-        .ok_or_else(|| Problem::bad_request("to is not a phone number"))?;
+    let to = Phone::parse(&wanted.to, hint).ok_or_else(|| Problem::bad_request("to is not a phone number"))?;
     if wanted.body.trim().is_empty() {
         return Err(Problem::bad_request("body is empty"));
     }
     Ok(SendRequest {
         to,
         body: wanted.body,
-        from: filled(wanted.from)
-            .map(|raw| sender_number(&raw, hint))
-            .transpose()?,
+        from: filled(wanted.from).map(|raw| sender_number(&raw, hint)).transpose()?,
         conversation_id: filled(wanted.conversation_id),
         correlation_id: filled(wanted.correlation_id),
     })
@@ -150,14 +138,11 @@ fn sender_number(raw: &str, hint: &PhoneHint) -> Result<String, Problem> {
     if short_code {
         return Ok(raw.to_owned());
     }
-    Err(Problem::bad_request(
-        "from is not a phone number or short code",
-    ))
+    Err(Problem::bad_request("from is not a phone number or short code"))
 }
 
 fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -172,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_full_request_is_read_and_its_numbers_are_normalised() {
-        let wanted = read(r#"{"to":"(619) 555-0111","body":" hi ","from":"858-555-0123","conversationId":"c1","correlationId":""}"#).unwrap();
+        let wanted = read(
+            r#"{"to":"(619) 555-0111","body":" hi ","from":"858-555-0123","conversationId":"c1","correlationId":""}"#,
+        )
+        .unwrap();
         assert_eq!(wanted.to.as_str(), "+16195550111");
         assert_eq!(wanted.from.as_deref(), Some("+18585550123"));
         assert_eq!(wanted.body, " hi ");
@@ -197,17 +185,11 @@ mod tests {
             ("[]", "body must be"),
             (r#"{"to":"+16195550111"}"#, "body must be"),
             (r#"{"to":16195550111,"body":"x"}"#, "body must be"),
-            (
-                r#"{"to":"+16195550111","body":"x","mediaUrl":"u"}"#,
-                "body must be",
-            ),
+            (r#"{"to":"+16195550111","body":"x","mediaUrl":"u"}"#, "body must be"),
             (r#"{"to":"+16195550111","body":"  "}"#, "body is empty"),
             (r#"{"to":"nobody","body":"x"}"#, "to is not"),
             (r#"{"to":"12345","body":"x"}"#, "to is not"),
-            (
-                r#"{"to":"+16195550111","body":"x","from":"ACME"}"#,
-                "from is not",
-            ),
+            (r#"{"to":"+16195550111","body":"x","from":"ACME"}"#, "from is not"),
         ] {
             let error = read(body).unwrap_err();
             assert!(error.contains(said), "{body}: {error}");
@@ -228,18 +210,11 @@ mod tests {
                 502,
                 "refused_by_vendor",
             ),
-            (
-                SendError::Unavailable { retry_after: wait },
-                503,
-                "sending_unavailable",
-            ),
+            (SendError::Unavailable { retry_after: wait }, 503, "sending_unavailable"),
             (SendError::Unknown, 504, "outcome_unknown"),
         ] {
             let problem = Problem::from(error);
-            assert_eq!(
-                (problem.status_code().as_u16(), problem.code()),
-                (status, code)
-            );
+            assert_eq!((problem.status_code().as_u16(), problem.code()), (status, code));
         }
         let answer = Problem::from(SendError::Unavailable { retry_after: wait }).error_response();
         assert_eq!(answer.headers().get("retry-after").unwrap(), "7");

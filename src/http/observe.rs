@@ -22,10 +22,7 @@ pub(super) async fn request(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let answer = next.call(request).await?;
-    let route = answer
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "none".to_owned());
+    let route = answer.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let (status, took) = (answer.status().as_u16(), started.elapsed());
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if took > SLOW {
@@ -34,7 +31,6 @@ pub(super) async fn request(
         tracing::debug!(route, status, duration_ms, "request");
     }
     metrics::counter!("http_requests_total", "route" => route.clone(), "status" => status.to_string()).increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route)
-        .record(took.as_secs_f64());
+    metrics::histogram!("http_request_duration_seconds", "route" => route).record(took.as_secs_f64());
     Ok(answer)
 }

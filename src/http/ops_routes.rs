@@ -56,9 +56,7 @@ pub(super) async fn meters(state: web::Data<State>) -> Result<HttpResponse, Prob
 
 /// `GET /openapi.json`.
 pub(super) async fn openapi() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(OPENAPI)
+    HttpResponse::Ok().content_type("application/json").body(OPENAPI)
 }
 
 fn plain(status: StatusCode, text: &'static str) -> HttpResponse {

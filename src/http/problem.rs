@@ -64,11 +64,7 @@ impl Problem {
         tracing::error!(error.id = %id, error = %cause, "request failed");
         Self {
             instance: Some(id),
-            ..Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Internal server error",
-            )
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
         }
     }
 
@@ -113,9 +109,7 @@ impl ResponseError for Problem {
         if let (Some(id), Some(map)) = (self.instance, body.as_object_mut()) {
             map.insert("instance".to_owned(), json!(format!("urn:uuid:{id}")));
         }
-        answer
-            .content_type("application/problem+json")
-            .body(body.to_string())
+        answer.content_type("application/problem+json").body(body.to_string())
     }
 }
 
@@ -207,8 +201,7 @@ mod tests {
             answer.headers().get("content-type").unwrap(),
             "application/problem+json"
         );
-        let body: serde_json::Value =
-            serde_json::from_slice(&to_bytes(answer.into_body()).await.unwrap()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&to_bytes(answer.into_body()).await.unwrap()).unwrap();
         assert_eq!(body["error"], "Come back");
         assert_eq!(body["code"], "away");
         assert_eq!(body["status"], 503);
@@ -219,9 +212,6 @@ mod tests {
         let answer = Problem::internal(&"SELECT secret FROM people").error_response();
         let body = to_bytes(answer.into_body()).await.unwrap();
         let text = std::str::from_utf8(&body).unwrap();
-        assert!(
-            !text.contains("SELECT") && text.contains("urn:uuid:"),
-            "{text}"
-        );
+        assert!(!text.contains("SELECT") && text.contains("urn:uuid:"), "{text}");
     }
 }

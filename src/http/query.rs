@@ -29,10 +29,7 @@ impl Params {
 
     /// The value of `name`, if it has one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -49,10 +46,7 @@ mod tests {
     #[test]
     fn blanks_count_as_not_given_and_repeats_are_refused() {
         let read = params("/x?a=1&b=&c=%20&d=%2B1%20619").unwrap();
-        assert_eq!(
-            (read.get("a"), read.get("b"), read.get("c")),
-            (Some("1"), None, None)
-        );
+        assert_eq!((read.get("a"), read.get("b"), read.get("c")), (Some("1"), None, None));
         assert_eq!(read.get("d"), Some("+1 619"));
         assert!(params("/x?a=1&a=2").is_err());
         assert!(params("/x").unwrap().get("a").is_none());

@@ -35,37 +35,25 @@ const fn post(path: &'static str, handler: fn(Route) -> Route) -> RouteEntry {
 /// Every route, in the order of matching: a literal path stands before one with
 /// a parameter that would take it.
 pub const ROUTES: &[RouteEntry] = &[
-    post("/api/webhooks/aloware", |route| {
-        route.to(webhooks::aloware::receive)
-    }),
+    post("/api/webhooks/aloware", |route| route.to(webhooks::aloware::receive)),
     post("/api/integrations/aloware/webhook", |route| {
         route.to(webhooks::aloware::receive)
     }),
-    post("/api/webhooks/ghl", |route| {
-        route.to(webhooks::ghl::receive)
-    }),
+    post("/api/webhooks/ghl", |route| route.to(webhooks::ghl::receive)),
     post("/api/webhooks/ghl/provider-delivery", |route| {
         route.to(webhooks::ghl::receive_provider)
     }),
     post("/api/webhooks/ghl/{secret}", |route| {
         route.to(webhooks::ghl::receive_by_secret)
     }),
-    post("/api/webhooks/texting", |route| {
-        route.to(webhooks::texting::receive)
-    }),
-    post("/api/jobs/enqueue-pending", |route| {
-        route.to(jobs::enqueue_pending)
-    }),
+    post("/api/webhooks/texting", |route| route.to(webhooks::texting::receive)),
+    post("/api/jobs/enqueue-pending", |route| route.to(jobs::enqueue_pending)),
     post("/api/jobs/enqueue-texting-pending", |route| {
         route.to(jobs::enqueue_texting_pending)
     }),
     post("/api/jobs/run-once", |route| route.to(jobs::run_once)),
-    get("/api/admin/events", |route| {
-        route.to(admin_routes::list_events)
-    }),
-    post("/api/admin/events/{id}/replay", |route| {
-        route.to(admin_routes::replay)
-    }),
+    get("/api/admin/events", |route| route.to(admin_routes::list_events)),
+    post("/api/admin/events/{id}/replay", |route| route.to(admin_routes::replay)),
     post("/api/admin/events/{id}/quarantine", |route| {
         route.to(admin_routes::quarantine)
     }),
@@ -78,9 +66,7 @@ pub const ROUTES: &[RouteEntry] = &[
     get("/api/admin/texting/events", |route| {
         route.to(admin_routes::list_texting)
     }),
-    post("/api/admin/mappings/repair", |route| {
-        route.to(sync_routes::repair)
-    }),
+    post("/api/admin/mappings/repair", |route| route.to(sync_routes::repair)),
     post("/api/sync/contacts", |route| route.to(sync_routes::contact)),
     post("/api/sync/lists", |route| route.to(sync_routes::list)),
     post("/api/messages", |route| route.to(messages::create)),

@@ -60,23 +60,14 @@ pub fn may_pass(headers: &HeaderMap, door: Door<'_>, settings: &Ghl) -> bool {
 ///
 /// # Errors
 /// [`Unproved`].
-pub fn verify(
-    headers: &HeaderMap,
-    body: Bytes,
-    door: Door<'_>,
-    settings: &Ghl,
-) -> Result<Verified, Unproved> {
+pub fn verify(headers: &HeaderMap, body: Bytes, door: Door<'_>, settings: &Ghl) -> Result<Verified, Unproved> {
     let mut signed = signatures(headers).peekable();
     let proved = if signed.peek().is_some() {
         signed.any(|signature| is_valid(signature, &body, settings))
     } else {
         unsigned_passes(door, settings)
     };
-    if proved {
-        Ok(Verified { body })
-    } else {
-        Err(Unproved)
-    }
+    if proved { Ok(Verified { body }) } else { Err(Unproved) }
 }
 
 fn unsigned_passes(door: Door<'_>, settings: &Ghl) -> bool {

@@ -33,20 +33,12 @@ fn ghl(env: &[(&str, &str)]) -> Ghl {
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
-        map.append(
-            HeaderName::from_static(name),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
     map
 }
 
-fn passes(
-    pairs: &[(&'static str, &str)],
-    body: &'static [u8],
-    door: Door<'_>,
-    settings: &Ghl,
-) -> bool {
+fn passes(pairs: &[(&'static str, &str)], body: &'static [u8], door: Door<'_>, settings: &Ghl) -> bool {
     let headers = headers(pairs);
     let outcome = verify(&headers, Bytes::from_static(body), door, settings);
     if outcome.is_ok() {
@@ -142,12 +134,7 @@ fn an_hmac_is_known_by_its_shape_and_read_from_both_headers() {
         Door::Plain,
         &ghl(&[])
     ));
-    assert!(!passes(
-        &[("signature", &good[..62])],
-        BODY,
-        Door::Plain,
-        &ghl(&[])
-    ));
+    assert!(!passes(&[("signature", &good[..62])], BODY, Door::Plain, &ghl(&[])));
 }
 
 #[test]
@@ -187,10 +174,7 @@ fn not_applicable_counts_as_missing() {
 fn the_path_secret_opens_its_own_door_only() {
     assert!(passes(&[], BODY, Door::Secret("hook-secret"), &ghl(&[])));
     for wrong in ["hook-secre", "hook-secret2", "HOOK-SECRET", ""] {
-        assert!(
-            !passes(&[], BODY, Door::Secret(wrong), &ghl(&[])),
-            "{wrong}"
-        );
+        assert!(!passes(&[], BODY, Door::Secret(wrong), &ghl(&[])), "{wrong}");
         let lax = ghl(&[("GHL_WEBHOOK_REQUIRE_SIGNATURE", "false")]);
         assert!(
             !passes(&[], BODY, Door::Secret(wrong), &lax),

@@ -80,12 +80,9 @@ impl DeskError {
         let detail = self.to_string();
         match self {
             Self::NotFound => Problem::not_found(missing),
-            Self::Unavailable { retry_after } => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "vendor_unavailable",
-                detail,
-            )
-            .retry_after(retry_after),
+            Self::Unavailable { retry_after } => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "vendor_unavailable", detail).retry_after(retry_after)
+            }
             Self::Refused { .. } => Problem::new(StatusCode::BAD_GATEWAY, "refused", detail),
         }
     }
@@ -108,9 +105,7 @@ pub(super) async fn contact(
         Who::Phone(_) => "Contact not found in Aloware".to_owned(),
     };
     let desk = Arc::clone(&state.desk);
-    let outcome = home
-        .run(async move { desk.sync_contact(who).await })
-        .await?;
+    let outcome = home.run(async move { desk.sync_contact(who).await }).await?;
     let pair = outcome.map_err(|error| error.into_problem(missing))?;
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -123,22 +118,15 @@ pub(super) async fn contact(
 ///
 /// # Errors
 /// As [`contact`].
-pub(super) async fn list(
-    request: HttpRequest,
-    state: web::Data<State>,
-    home: Home,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let Some(tag) = params.get("tagName").map(str::to_owned) else {
         return Err(Problem::bad_request("tagName query parameter is required"));
     };
     let (desk, wanted) = (Arc::clone(&state.desk), tag.clone());
-    let outcome = home
-        .run(async move { desk.sync_list(wanted).await })
-        .await?;
-    let id = outcome
-        .map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
+    let outcome = home.run(async move { desk.sync_list(wanted).await }).await?;
+    let id = outcome.map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "tagName": tag, "callListId": id})))
 }
 
@@ -146,11 +134,7 @@ pub(super) async fn list(
 ///
 /// # Errors
 /// As [`contact`].
-pub(super) async fn repair(
-    request: HttpRequest,
-    state: web::Data<State>,
-    home: Home,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn repair(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let params = Params::of(&request)?;
     let (phone, email) = (params.get("phone"), params.get("email"));
@@ -162,11 +146,8 @@ pub(super) async fn repair(
         return Err(Problem::bad_request("email is not an e-mail address"));
     }
     let (desk, email) = (Arc::clone(&state.desk), email.map(str::to_owned));
-    let outcome = home
-        .run(async move { desk.repair_mapping(phone, email).await })
-        .await?;
-    let pair = outcome
-        .map_err(|error| error.into_problem("Could not find or create mapping".to_owned()))?;
+    let outcome = home.run(async move { desk.repair_mapping(phone, email).await }).await?;
+    let pair = outcome.map_err(|error| error.into_problem("Could not find or create mapping".to_owned()))?;
     note_repair(&state, &pair).await;
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -198,12 +179,7 @@ async fn note_repair(state: &State, pair: &Pair) {
 }
 
 fn who(params: &Params, state: &State) -> Result<Who, Problem> {
-    let id = |name: &str| {
-        params
-            .get(name)
-            .map(|raw| checked_id(name, raw))
-            .transpose()
-    };
+    let id = |name: &str| params.get(name).map(|raw| checked_id(name, raw)).transpose();
     if let Some(id) = id("alowareContactId")?.and_then(AlowareContactId::new) {
         return Ok(Who::Aloware(id));
     }
@@ -212,9 +188,7 @@ fn who(params: &Params, state: &State) -> Result<Who, Problem> {
     }
     match params.get("phone") {
         Some(raw) => Ok(Who::Phone(parse_phone(raw, state)?)),
-        None => Err(Problem::bad_request(
-            "alowareContactId query parameter is required",
-        )),
+        None => Err(Problem::bad_request("alowareContactId query parameter is required")),
     }
 }
 
@@ -232,6 +206,5 @@ fn checked_id<'p>(name: &str, raw: &'p str) -> Result<&'p str, Problem> {
 
 fn parse_phone(raw: &str, state: &State) -> Result<Phone, Problem> {
     // A `+` that was not escaped arrives as a blank, which was trimmed away.
-    Phone::parse(raw, &state.rules.hint)
-        .ok_or_else(|| Problem::bad_request("phone is not a phone number"))
+    Phone::parse(raw, &state.rules.hint).ok_or_else(|| Problem::bad_request("phone is not a phone number"))
 }

@@ -15,9 +15,9 @@ use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
 use crate::ingest::{Ingest, Outbox, Rules};
-use crate::store::spool::Spool;
 use crate::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
+use crate::store::spool::Spool;
 
 const REQUIRED: [(&str, &str); 8] = [
     ("GHL_API_KEY", "pit-1"),
@@ -37,13 +37,7 @@ pub(crate) fn settings(env: &[(&str, &str)]) -> Settings {
         .chain(env)
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
-    parse(
-        None,
-        owned,
-        no_files,
-        &Defaults::new(&BTreeMap::new(), true),
-    )
-    .expect("settings")
+    parse(None, owned, no_files, &Defaults::new(&BTreeMap::new(), true)).expect("settings")
 }
 
 /// Sends nothing; answers what it was told to.
@@ -95,11 +89,7 @@ impl Desk for FakeDesk {
         futures_util::future::ready(outcome).boxed()
     }
 
-    fn repair_mapping<'a>(
-        &'a self,
-        phone: Option<Phone>,
-        _: Option<String>,
-    ) -> BoxFuture<'a, Result<Pair, DeskError>> {
+    fn repair_mapping<'a>(&'a self, phone: Option<Phone>, _: Option<String>) -> BoxFuture<'a, Result<Pair, DeskError>> {
         let outcome = phone.map(|_| Self::pair()).ok_or(DeskError::NotFound);
         futures_util::future::ready(outcome).boxed()
     }
@@ -201,9 +191,7 @@ macro_rules! app {
         actix_web::test::init_service(
             actix_web::App::new()
                 .app_data($away.state.clone())
-                .wrap(actix_web::middleware::from_fn(
-                    $crate::http::observe::request,
-                ))
+                .wrap(actix_web::middleware::from_fn($crate::http::observe::request))
                 .configure($crate::http::configure),
         )
         .await

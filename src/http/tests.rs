@@ -60,10 +60,7 @@ async fn unknown_paths_and_methods_have_their_answers() {
     let away = Away::new(&[]);
     let app = app!(away);
     let (status, text, _) = answer!(app, TestRequest::get().uri("/nowhere"));
-    assert_eq!(
-        (status, json_of(&text)["code"].as_str()),
-        (404, Some("not_found"))
-    );
+    assert_eq!((status, json_of(&text)["code"].as_str()), (404, Some("not_found")));
     let (status, text, _) = answer!(app, TestRequest::post().uri("/api/webhooks/fax"));
     assert_eq!((status, text.as_str()), (404, "Not found"));
     let (status, text, headers) = answer!(app, TestRequest::delete().uri("/api/admin/events"));
@@ -89,10 +86,7 @@ async fn admin_parameters_are_checked_before_the_database_is_asked() {
         "until=odd",
         "limit=1&limit=2",
     ] {
-        let (status, text, _) = answer!(
-            app,
-            admin(TestRequest::get(), &format!("/api/admin/events?{query}"))
-        );
+        let (status, text, _) = answer!(app, admin(TestRequest::get(), &format!("/api/admin/events?{query}")));
         assert_eq!(
             (status, json_of(&text)["code"].as_str()),
             (400, Some("bad_request")),
@@ -102,19 +96,12 @@ async fn admin_parameters_are_checked_before_the_database_is_asked() {
     for action in ["replay", "quarantine", "release", "mark-done"] {
         let (status, text, _) = answer!(
             app,
-            admin(
-                TestRequest::post(),
-                &format!("/api/admin/events/4711/{action}")
-            )
+            admin(TestRequest::post(), &format!("/api/admin/events/4711/{action}"))
         );
         assert_eq!(status, 400, "{action}: {text}");
     }
     assert_eq!(
-        answer!(
-            app,
-            admin(TestRequest::get(), "/api/admin/texting/events?limit=x")
-        )
-        .0,
+        answer!(app, admin(TestRequest::get(), "/api/admin/texting/events?limit=x")).0,
         400
     );
 }
@@ -134,10 +121,7 @@ async fn an_outage_is_503_with_no_word_of_sql() {
         .insert_header((JOBS_HEADER, "jobs-1"));
     assert_eq!(answer!(app, jobs).0, 503);
     let (status, text, _) = answer!(app, TestRequest::get().uri("/api/health"));
-    assert_eq!(
-        (status, json_of(&text)["status"].as_str()),
-        (503, Some("degraded"))
-    );
+    assert_eq!((status, json_of(&text)["status"].as_str()), (503, Some("degraded")));
     assert_eq!(answer!(app, TestRequest::get().uri("/readyz")).0, 503);
     let (status, text, _) = answer!(app, TestRequest::get().uri("/livez"));
     assert_eq!((status, text.as_str()), (200, "ok"));
@@ -170,14 +154,8 @@ async fn a_message_is_accepted_or_refused_with_its_code() {
         app,
         admin(TestRequest::post(), "/api/messages").set_payload(body.to_string())
     );
-    assert_eq!(
-        (status, json_of(&text)["code"].as_str()),
-        (409, Some("opted_out"))
-    );
-    assert_eq!(
-        headers.get("content-type").unwrap(),
-        "application/problem+json"
-    );
+    assert_eq!((status, json_of(&text)["code"].as_str()), (409, Some("opted_out")));
+    assert_eq!(headers.get("content-type").unwrap(), "application/problem+json");
     assert!(!text.contains("619"), "{text}");
 }
 
@@ -216,16 +194,8 @@ async fn sync_routes_answer_in_the_seeds_words() {
             404,
             json!("Contact not found in Aloware"),
         ),
-        (
-            "/api/sync/contacts?phone=x",
-            400,
-            json!("phone is not a phone number"),
-        ),
-        (
-            "/api/sync/lists",
-            400,
-            json!("tagName query parameter is required"),
-        ),
+        ("/api/sync/contacts?phone=x", 400, json!("phone is not a phone number")),
+        ("/api/sync/lists", 400, json!("tagName query parameter is required")),
         (
             "/api/sync/lists?tagName=hot",
             200,
@@ -250,11 +220,7 @@ async fn sync_routes_answer_in_the_seeds_words() {
         let (got, text, _) = answer!(app, admin(TestRequest::post(), uri));
         let said = json_of(&text);
         assert_eq!(got, status, "{uri}: {text}");
-        assert_eq!(
-            if status == 200 { &said } else { &said["error"] },
-            &wanted,
-            "{uri}"
-        );
+        assert_eq!(if status == 200 { &said } else { &said["error"] }, &wanted, "{uri}");
     }
     assert_eq!(
         away.desk

@@ -63,7 +63,15 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
         texting::Kind::Status("failed") if opted_out_code(delivery.error_code.as_deref()) => {
             return delivery
                 .consumer(own)
-                .map(|phone| block(phone, Cause::VendorBlock, "texting", "blocked by STOP at the vendor", at))
+                .map(|phone| {
+                    block(
+                        phone,
+                        Cause::VendorBlock,
+                        "texting",
+                        "blocked by STOP at the vendor",
+                        at,
+                    )
+                })
                 .into_iter()
                 .collect();
         }
@@ -99,7 +107,10 @@ pub(super) fn of_aloware(
     let Some(phone) = contact.phone.as_ref().filter(|phone| !own.contains(phone)) else {
         return Vec::new();
     };
-    let at = delivery.updated_at().or_else(|| delivery.created_at()).map_or(now, |t| t.min(now));
+    let at = delivery
+        .updated_at()
+        .or_else(|| delivery.created_at())
+        .map_or(now, |t| t.min(now));
     let mut changes = Vec::new();
     if delivery.kind == aloware::Kind::Text && delivery.direction() == Some(TextDirection::Inbound) {
         let body = delivery.message_text().unwrap_or_default();
@@ -124,7 +135,12 @@ pub(super) fn of_aloware(
 }
 
 /// Consent in a GHL delivery: texts that came in through GHL, and do-not-disturb.
-pub(super) fn of_ghl(delivery: &ghl::Delivery<'_>, hint: &PhoneHint, own: &[Phone], now: DateTime<Utc>) -> Vec<ConsentChange> {
+pub(super) fn of_ghl(
+    delivery: &ghl::Delivery<'_>,
+    hint: &PhoneHint,
+    own: &[Phone],
+    now: DateTime<Utc>,
+) -> Vec<ConsentChange> {
     let at = delivery.sent_at().map_or(now, |t| t.min(now));
     let inbound = delivery.direction() == Some(TextDirection::Inbound);
     if let (true, Some(body), Some(phone)) = (inbound, delivery.message_text(), delivery.consumer(hint)) {

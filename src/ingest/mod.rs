@@ -10,5 +10,5 @@ mod outbox;
 
 pub use batch::{Ack, Ingest, IngestError};
 pub use keys::stored_order_key;
-pub use outbox::Outbox;
 pub use normalise::{Intake, Prepared, Reading, Rules};
+pub use outbox::Outbox;

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Ack, IngestError, Waiting};
+use super::consent;
 use super::keys::phone_key;
 use super::normalise::{Intake, Prepared, Reading, Rules};
-use super::consent;
 use crate::domain::{AlowareContactId, GhlContactId, Phone, Source};
 use crate::store::ingest::{NewEvent, insert};
 use crate::store::spool::{Record, Spool};
@@ -43,13 +43,7 @@ impl std::fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(
-        queue: mpsc::Receiver<Waiting>,
-        db: Db,
-        spool: Spool,
-        rules: Rules,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(queue: mpsc::Receiver<Waiting>, db: Db, spool: Spool, rules: Rules, wake: Arc<Notify>) -> Self {
         Self {
             queue,
             db,
@@ -281,14 +275,25 @@ fn collapse(events: &[Prepared]) -> Vec<NewEvent> {
 /// phone, when a mapping knows it; what it says of consent then has a number too.
 async fn join_phone_lanes(client: &deadpool_postgres::Client, events: &mut [Prepared]) -> Result<(), StoreError> {
     let unknown = |event: &&Prepared| event.person.phone.is_none();
-    let ghl: Vec<&str> =
-        events.iter().filter(unknown).filter_map(|e| e.person.ghl.as_ref()).map(GhlContactId::as_str).collect();
-    let aloware: Vec<&str> =
-        events.iter().filter(unknown).filter_map(|e| e.person.aloware.as_ref()).map(AlowareContactId::as_str).collect();
+    let ghl: Vec<&str> = events
+        .iter()
+        .filter(unknown)
+        .filter_map(|e| e.person.ghl.as_ref())
+        .map(GhlContactId::as_str)
+        .collect();
+    let aloware: Vec<&str> = events
+        .iter()
+        .filter(unknown)
+        .filter_map(|e| e.person.aloware.as_ref())
+        .map(AlowareContactId::as_str)
+        .collect();
     if ghl.is_empty() && aloware.is_empty() {
         return Ok(());
     }
-    let phones: HashMap<String, String> = contact_mappings::phones_of(client, &ghl, &aloware).await?.into_iter().collect();
+    let phones: HashMap<String, String> = contact_mappings::phones_of(client, &ghl, &aloware)
+        .await?
+        .into_iter()
+        .collect();
     for event in events.iter_mut().filter(|event| event.person.phone.is_none()) {
         let ghl = event.person.ghl.as_ref().map(GhlContactId::as_str);
         let id = ghl.or(event.person.aloware.as_ref().map(AlowareContactId::as_str));
@@ -296,7 +301,11 @@ async fn join_phone_lanes(client: &deadpool_postgres::Client, events: &mut [Prep
             continue;
         };
         event.row.order_key = phone_key(phone);
-        if let (Some(words), Some(phone), true) = (&event.nameless_text, Phone::from_e164(phone), event.row.consent.is_empty()) {
+        if let (Some(words), Some(phone), true) = (
+            &event.nameless_text,
+            Phone::from_e164(phone),
+            event.row.consent.is_empty(),
+        ) {
             event.row.consent = consent::of_words(&phone, words, event.row.received_at);
         }
     }

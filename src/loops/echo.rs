@@ -64,7 +64,11 @@ impl TagDelta {
         let foreign = |print: String| !live.contains(&print);
         Self {
             added: self.added.into_iter().filter(|tag| foreign(tag_added(tag))).collect(),
-            removed: self.removed.into_iter().filter(|tag| foreign(tag_removed(tag))).collect(),
+            removed: self
+                .removed
+                .into_iter()
+                .filter(|tag| foreign(tag_removed(tag)))
+                .collect(),
         }
     }
 }
@@ -83,7 +87,13 @@ mod tests {
         assert_eq!(delta.added, tags(&["dnc", "hot lead"]));
         assert_eq!(delta.removed, tags(&["old"]));
         let left = delta.without_echoes(&[tag_added("DNC"), tag_removed("old")]);
-        assert_eq!(left, TagDelta { added: tags(&["hot lead"]), removed: vec![] });
+        assert_eq!(
+            left,
+            TagDelta {
+                added: tags(&["hot lead"]),
+                removed: vec![]
+            }
+        );
         assert!(TagDelta::between(&tags(&["A"]), &tags(&["a "])).is_empty());
     }
 }

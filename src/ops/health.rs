@@ -80,15 +80,9 @@ async fn backlogs(db: &Db) -> Result<(Backlog, Backlog), StoreError> {
 
 /// Age of the oldest waiting event of both tables, in whole seconds.
 fn oldest(webhook: Backlog, texting: Backlog) -> Option<u64> {
-    let ages = [webhook.oldest_seconds, texting.oldest_seconds]
-        .into_iter()
-        .flatten();
-    ages.map(|seconds| {
-        Duration::try_from_secs_f64(seconds)
-            .unwrap_or_default()
-            .as_secs()
-    })
-    .max()
+    let ages = [webhook.oldest_seconds, texting.oldest_seconds].into_iter().flatten();
+    ages.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs())
+        .max()
 }
 
 /// Whether the daemon can take work: PostgreSQL answers in time.

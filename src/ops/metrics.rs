@@ -17,9 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// From a millisecond to half a minute.
-const SECONDS: [f64; 12] = [
-    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0,
-];
+const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0];
 /// Rows of one commit.
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -107,18 +105,13 @@ fn precise(number: u64) -> f64 {
 fn resident_bytes() -> Option<u64> {
     // Not `statm`: that one counts pages, whose size differs by machine.
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
 fn describe() {
-    describe_counter!(
-        "http_requests_total",
-        "Requests answered, by route and status"
-    );
+    describe_counter!("http_requests_total", "Requests answered, by route and status");
     describe_histogram!(
         "http_request_duration_seconds",
         Unit::Seconds,
@@ -132,7 +125,10 @@ fn describe() {
         "webhooks_not_stored_total",
         "Authentic deliveries that were refused because nothing could store them"
     );
-    describe_counter!("deliveries_set_aside_total", "Authentic deliveries PostgreSQL refused in any form, kept in a file");
+    describe_counter!(
+        "deliveries_set_aside_total",
+        "Authentic deliveries PostgreSQL refused in any form, kept in a file"
+    );
     describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
     describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
     describe_counter!("events_stored_total", "Deliveries stored as new events");
@@ -145,36 +141,22 @@ fn describe() {
         "lanes_fenced_total",
         "Lanes whose results were dropped because another worker had taken over"
     );
-    describe_gauge!(
-        "events_pending",
-        "Unfinished events by table, counted up to 100000"
-    );
+    describe_gauge!("events_pending", "Unfinished events by table, counted up to 100000");
     describe_gauge!(
         "events_oldest_pending_seconds",
         Unit::Seconds,
         "Age of the oldest unfinished event by table"
     );
-    describe_gauge!(
-        "lanes",
-        "Lanes by state: leased, ready, waiting; counted up to 100000"
-    );
+    describe_gauge!("lanes", "Lanes by state: leased, ready, waiting; counted up to 100000");
     describe_gauge!(
         "spool_bytes",
         Unit::Bytes,
         "Accepted deliveries that are not in PostgreSQL yet"
     );
-    describe_gauge!(
-        "process_resident_memory_bytes",
-        Unit::Bytes,
-        "Memory in use"
-    );
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory in use");
     describe_gauge!("database_up", "1 when PostgreSQL answered the scrape");
     describe_counter!("vendor_calls_total", "Calls to a vendor by outcome");
-    describe_histogram!(
-        "vendor_call_duration_seconds",
-        Unit::Seconds,
-        "Time a vendor took"
-    );
+    describe_histogram!("vendor_call_duration_seconds", Unit::Seconds, "Time a vendor took");
     describe_gauge!("vendor_up", "0 while a vendor's breaker is open");
     // What an alert compares against must exist before it first happens.
     for silent in [
@@ -207,10 +189,7 @@ mod tests {
     #[test]
     fn every_metric_in_the_code_is_described() {
         let mut code = String::new();
-        sources(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-            &mut code,
-        );
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
         // However the formatter breaks the lines.
         code.retain(|c| !c.is_whitespace());
         let mut seen = 0;
@@ -228,10 +207,7 @@ mod tests {
     #[tokio::test]
     async fn a_scrape_without_a_database_still_renders() {
         let handle = install().unwrap();
-        assert!(
-            install().is_some(),
-            "a second call answers the same recorder"
-        );
+        assert!(install().is_some(), "a second call answers the same recorder");
         let db = Db::new("host=127.0.0.1 port=1 user=nobody".parse().unwrap(), 1).unwrap();
         let text = scrape(&handle, &db, 4096).await;
         assert!(text.contains("spool_bytes 4096"), "{text}");

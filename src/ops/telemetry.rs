@@ -17,11 +17,7 @@ pub fn init(settings: &Server) -> bool {
     };
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
     let begun = match settings.log_format {
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Pretty => lines.with_ansi(io::stderr().is_terminal()).try_init(),
     };
     if let Some(error) = problem {

@@ -103,8 +103,10 @@ pub(crate) async fn complete<C: GenericClient>(
         .iter()
         .flat_map(|(_, event)| event.log.iter().map(move |entry| (*event, entry)))
         .collect();
-    let log_epochs: Vec<i64> =
-        events.iter().flat_map(|(lane, event)| event.log.iter().map(move |_| lane.epoch)).collect();
+    let log_epochs: Vec<i64> = events
+        .iter()
+        .flat_map(|(lane, event)| event.log.iter().map(move |_| lane.epoch))
+        .collect();
     let confirmed: Vec<Confirmed> = finished.iter().flat_map(|lane| lane.confirmed.clone()).collect();
     let (steps, ids, prints) = columns(&confirmed);
     let decisions: Vec<Option<String>> = logs
@@ -119,7 +121,10 @@ pub(crate) async fn complete<C: GenericClient>(
                 &finished.iter().map(|l| l.key).collect::<Vec<_>>(),
                 &finished.iter().map(|l| l.epoch).collect::<Vec<_>>(),
                 &finished.iter().map(|l| l.through).collect::<Vec<_>>(),
-                &finished.iter().map(|l| l.wait.map(|w| w.as_secs_f64())).collect::<Vec<_>>(),
+                &finished
+                    .iter()
+                    .map(|l| l.wait.map(|w| w.as_secs_f64()))
+                    .collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.seq).collect::<Vec<_>>(),
                 &events.iter().map(|(lane, _)| lane.key).collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.table.as_str()).collect::<Vec<_>>(),

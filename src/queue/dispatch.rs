@@ -53,7 +53,9 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,11 +109,16 @@ impl Engine {
                 continue;
             }
             let poll = self.limits.poll.mul_f64(0.75 + rand::random::<f64>() / 2.0);
-            let wake_at = [Some(Instant::now() + poll), Some(renew_at), flight.next_overdue(), grace_ends.map(|at| at + HAND_BACK)]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(renew_at);
+            let wake_at = [
+                Some(Instant::now() + poll),
+                Some(renew_at),
+                flight.next_overdue(),
+                grace_ends.map(|at| at + HAND_BACK),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(renew_at);
             tokio::select! {
                 more = flight.next_finished() => due |= more,
                 () = self.wake.notified() => due = true,
@@ -124,6 +131,14 @@ impl Engine {
         }
     }
 
+    /// Gives rows typed by hand their lanes now instead of at the next sweep.
+    ///
+    /// # Errors
+    /// Any statement failure.
+    pub async fn pick_up_typed_rows(&self) -> Result<u64, StoreError> {
+        sweep(&self.db.client().await?, &self.key_of).await
+    }
+
     /// Claims and runs up to `limit` lanes here and now, no more than the slots
     /// can take within one lease; answers how many events were closed and how
     /// many of their runs failed.
@@ -131,9 +146,9 @@ impl Engine {
     /// # Errors
     /// When the claim or the storing of results fails.
     pub async fn run_once(&self, limit: u32) -> Result<(u64, u64), StoreError> {
-        let client = self.db.client().await?;
         // Rows typed by hand a moment ago are asked for, too.
-        sweep(&client, &self.key_of).await?;
+        self.pick_up_typed_rows().await?;
+        let client = self.db.client().await?;
         let slots = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
         let want = self.want(i64::from(limit.min(slots)), 1, DateTime::<Utc>::MIN_UTC);
         let lease_ends = Instant::now() + self.limits.lease.mul_f64(0.9);
@@ -152,7 +167,10 @@ impl Engine {
                 all.await
             }
         };
-        let ran = finished.iter().flat_map(|lane| &lane.events).filter(|event| !event.log.is_empty());
+        let ran = finished
+            .iter()
+            .flat_map(|lane| &lane.events)
+            .filter(|event| !event.log.is_empty());
         let (processed, errors) = ran.fold((0, 0), |(done, failed), event| match event.status {
             EventStatus::Done => (done + 1, failed),
             EventStatus::Error | EventStatus::Pending | EventStatus::Processing => (done, failed + 1),

@@ -175,7 +175,11 @@ impl<'a> Flight<'a> {
         let batch = std::mem::take(&mut self.finished);
         for lane in &batch {
             // The key may be ours again under a newer epoch.
-            if self.running.get(&lane.key).is_some_and(|running| running.epoch == lane.epoch) {
+            if self
+                .running
+                .get(&lane.key)
+                .is_some_and(|running| running.epoch == lane.epoch)
+            {
                 self.running.remove(&lane.key);
             }
         }
@@ -196,7 +200,10 @@ impl<'a> Flight<'a> {
     async fn try_complete(&self, batch: &[FinishedLane]) -> Result<(), StoreError> {
         let client = self.engine.db.client().await?;
         let ours = complete(&client, batch).await?;
-        let fenced = batch.iter().filter(|lane| !ours.contains(&(lane.key, lane.epoch))).count();
+        let fenced = batch
+            .iter()
+            .filter(|lane| !ours.contains(&(lane.key, lane.epoch)))
+            .count();
         if fenced > 0 {
             metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
             tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
@@ -251,7 +258,11 @@ impl<'a> Flight<'a> {
 
     /// When the next lease runs out by our own clock.
     pub(super) fn next_overdue(&self) -> Option<Instant> {
-        self.running.values().filter(|lane| !lane.abort.is_cancelled()).map(|lane| lane.valid_until).min()
+        self.running
+            .values()
+            .filter(|lane| !lane.abort.is_cancelled())
+            .map(|lane| lane.valid_until)
+            .min()
     }
 
     pub(super) fn abort_all(&self) {

@@ -95,7 +95,11 @@ fn of_aloware(event: &Event, rules: &Rules) -> Route {
 fn aloware_text(event: &Event, delivery: &aloware::Delivery<'_>, rules: &Rules) -> Route {
     let contact = delivery.contact(&rules.hint);
     let (Some(consumer), Some(direction)) = (contact.phone, delivery.direction()) else {
-        return vec![Step::Skip(skip(Flow::AlowareToGhl, event, "No phone number in payload"))];
+        return vec![Step::Skip(skip(
+            Flow::AlowareToGhl,
+            event,
+            "No phone number in payload",
+        ))];
     };
     let body = delivery.message_text().unwrap_or_default();
     if direction == TextDirection::Inbound
@@ -164,7 +168,9 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         ghl::Kind::TagsChanged => vec![Step::GhlTags(id)],
         ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
         ghl::Kind::ProviderOutbound => agent_text(event, &delivery, rules),
-        ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => unhandled(),
+        ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => {
+            unhandled()
+        }
     }
 }
 
@@ -183,7 +189,11 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
     let consumer = delivery.consumer(&rules.own).cloned();
     match delivery.kind {
         texting::Kind::OptOutStop | texting::Kind::OptOutStart => {
-            let signal = if delivery.kind == texting::Kind::OptOutStop { VendorSignal::Stop } else { VendorSignal::Start };
+            let signal = if delivery.kind == texting::Kind::OptOutStop {
+                VendorSignal::Stop
+            } else {
+                VendorSignal::Start
+            };
             let body = delivery.body.as_deref().unwrap_or_default();
             match consumer {
                 None => skipped("No phone number in payload".to_owned()),
@@ -203,7 +213,10 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
             let body = delivery.body.as_deref().unwrap_or_default();
             consumer
                 .and_then(|phone| consent_step(Flow::TextingToGhl, &phone, body, None))
-                .map_or_else(|| skipped(format!("Unhandled texting event type: {}", event.event_type)), |step| vec![step])
+                .map_or_else(
+                    || skipped(format!("Unhandled texting event type: {}", event.event_type)),
+                    |step| vec![step],
+                )
         }
         texting::Kind::Other => skipped(format!("Unhandled texting event type: {}", event.event_type)),
     }
@@ -212,7 +225,11 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
 fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<Phone>) -> Route {
     let direction = delivery.direction.unwrap_or(TextDirection::Outbound);
     let Some(consumer) = consumer else {
-        let side = if direction == TextDirection::Inbound { &delivery.from } else { &delivery.to };
+        let side = if direction == TextDirection::Inbound {
+            &delivery.from
+        } else {
+            &delivery.to
+        };
         return vec![match side {
             Some(_) => Step::Skip(skip(Flow::TextingToGhl, event, "own_number")),
             None => Step::Refuse("No phone number in payload"),

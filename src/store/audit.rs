@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use super::StoreError;
 
-const APPEND: &str =
-    "INSERT INTO audit_log (actor, action, subject, detail) VALUES ($1, $2, $3, $4)";
+const APPEND: &str = "INSERT INTO audit_log (actor, action, subject, detail) VALUES ($1, $2, $3, $4)";
 
 /// Notes a change. In the change's own transaction, so that neither exists
 /// without the other; `detail` is free of personal data.
@@ -21,8 +20,6 @@ pub async fn append<C: GenericClient>(
     detail: &Value,
 ) -> Result<(), StoreError> {
     let statement = client.prepare_cached(APPEND).await?;
-    client
-        .execute(&statement, &[&actor, &action, &subject, detail])
-        .await?;
+    client.execute(&statement, &[&actor, &action, &subject, detail]).await?;
     Ok(())
 }

@@ -134,11 +134,7 @@ const IS_QUARANTINED: &str =
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn webhook<C: GenericClient>(
-    client: &C,
-    wanted: &Wanted,
-    limit: i64,
-) -> Result<Vec<WebhookRow>, StoreError> {
+pub async fn webhook<C: GenericClient>(client: &C, wanted: &Wanted, limit: i64) -> Result<Vec<WebhookRow>, StoreError> {
     let statement = client.prepare_cached(WEBHOOK).await?;
     let rows = client
         .query(
@@ -184,9 +180,7 @@ pub async fn texting<C: GenericClient>(
     limit: i64,
 ) -> Result<Vec<TextingRow>, StoreError> {
     let statement = client.prepare_cached(TEXTING).await?;
-    let rows = client
-        .query(&statement, &[&status, &with_payload, &limit])
-        .await?;
+    let rows = client.query(&statement, &[&status, &with_payload, &limit]).await?;
     Ok(rows
         .iter()
         .map(|row| TextingRow {
@@ -207,11 +201,7 @@ pub async fn texting<C: GenericClient>(
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn is_quarantined<C: GenericClient>(
-    client: &C,
-    id: Uuid,
-    table: EventTable,
-) -> Result<bool, StoreError> {
+pub async fn is_quarantined<C: GenericClient>(client: &C, id: Uuid, table: EventTable) -> Result<bool, StoreError> {
     let statement = client.prepare_cached(IS_QUARANTINED).await?;
     let row = client
         .query_one(&statement, &[&id.to_string(), &table.as_str()])
@@ -223,10 +213,7 @@ pub async fn is_quarantined<C: GenericClient>(
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn backlog<C: GenericClient>(
-    client: &C,
-    table: EventTable,
-) -> Result<Backlog, StoreError> {
+pub async fn backlog<C: GenericClient>(client: &C, table: EventTable) -> Result<Backlog, StoreError> {
     let text = match table {
         EventTable::Webhook => BACKLOG,
         EventTable::Texting => TEXTING_BACKLOG,

@@ -123,10 +123,7 @@ async fn applicable<'a, C: GenericClient>(
     Ok(changes)
 }
 
-async fn insert_rows<C: GenericClient>(
-    client: &C,
-    batch: &[NewEvent],
-) -> Result<Vec<String>, StoreError> {
+async fn insert_rows<C: GenericClient>(client: &C, batch: &[NewEvent]) -> Result<Vec<String>, StoreError> {
     fn column<'a, T>(batch: &'a [NewEvent], pick: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
         batch.iter().map(pick).collect()
     }

@@ -82,7 +82,10 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     }
     let history = client.prepare_cached(HISTORY).await?;
     client
-        .execute(&history, &[&phones, &causes, &moves, &sources, &reasons, &evidence, &times])
+        .execute(
+            &history,
+            &[&phones, &causes, &moves, &sources, &reasons, &evidence, &times],
+        )
         .await?;
     let blocks = client.prepare_cached(BLOCKS).await?;
     client

@@ -68,7 +68,10 @@ pub async fn open<C: GenericClient>(
     let state = if refused.is_some() { "refused" } else { "sending" };
     let statement = client.prepare_cached(OPEN).await?;
     client
-        .execute(&statement, &[&id, &to.as_str(), &from, &state, &refused, &correlation_id])
+        .execute(
+            &statement,
+            &[&id, &to.as_str(), &from, &state, &refused, &correlation_id],
+        )
         .await?;
     Ok(())
 }

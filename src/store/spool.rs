@@ -77,7 +77,12 @@ impl Spool {
     pub fn open(dir: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join("spool");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| io::Error::other("another daemon uses this data directory; give each its own DF_DATA_DIR"))?;
         let mut valid = 0;
@@ -233,7 +238,9 @@ fn next_record(reader: &mut impl Read) -> io::Result<Option<(Record, u64)>> {
     if !whole {
         return Ok(None);
     }
-    Ok(serde_json::from_slice(&json).ok().map(|record| (record, HEADER as u64 + length)))
+    Ok(serde_json::from_slice(&json)
+        .ok()
+        .map(|record| (record, HEADER as u64 + length)))
 }
 
 #[cfg(test)]
@@ -263,7 +270,11 @@ mod tests {
     async fn a_torn_tail_is_cut_and_what_was_acknowledged_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool");
-        Spool::open(dir.path()).unwrap().append(vec![record(1), record(2)]).await.unwrap();
+        Spool::open(dir.path())
+            .unwrap()
+            .append(vec![record(1), record(2)])
+            .await
+            .unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 1..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();

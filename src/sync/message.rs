@@ -64,10 +64,20 @@ pub async fn to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, text: &Text, event: &E
         message_mappings::upsert(&desk.db.client().await?, &message).await?;
     }
     if shown_already {
-        let entry = LogEntry::skipped(text.flow, Entity::Message, &event.entity_id, "own_echo: an agent wrote it in GHL");
+        let entry = LogEntry::skipped(
+            text.flow,
+            Entity::Message,
+            &event.entity_id,
+            "own_echo: an agent wrote it in GHL",
+        );
         return Ok(vec![entry.with_target(contact.as_str())]);
     }
-    let mut log = vec![LogEntry::success(text.flow, Entity::Message, &event.entity_id, contact.as_str())];
+    let mut log = vec![LogEntry::success(
+        text.flow,
+        Entity::Message,
+        &event.entity_id,
+        contact.as_str(),
+    )];
     if texting.is_some() && desk.rules.texting_to_aloware {
         log.push(to_aloware(desk, &contact, text, event).await?);
     }
@@ -96,7 +106,11 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
         Prior::Fresh => None,
         Prior::Done { vendor_id, .. } => vendor_id,
         Prior::Unconfirmed => {
-            let found = desk.vendors.ghl.find_message(contact, text.direction, &text.body, text.at).await;
+            let found = desk
+                .vendors
+                .ghl
+                .find_message(contact, text.direction, &text.body, text.at)
+                .await;
             found.map_err(ghl_failed)?
         }
     };
@@ -112,7 +126,12 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
         alt_id: Some(text.id.clone()),
         attachments: Vec::new(),
     };
-    let id = desk.vendors.ghl.record_message(&intent, &record).await.map_err(ghl_failed)?;
+    let id = desk
+        .vendors
+        .ghl
+        .record_message(&intent, &record)
+        .await
+        .map_err(ghl_failed)?;
     ledger.confirm(&intent, Some(id.clone()), None);
     Ok(id)
 }
@@ -139,14 +158,27 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
         ghl: Some(contact),
         ..Keys::default()
     };
-    let mapped = contact_mappings::find(&client, keys).await?.and_then(|mapping| mapping.aloware);
+    let mapped = contact_mappings::find(&client, keys)
+        .await?
+        .and_then(|mapping| mapping.aloware);
     drop(client);
     let found = match mapped {
         Some(id) => Some(id),
-        None => desk.vendors.aloware.lookup(&text.consumer).await.map_err(aloware_failed)?.and_then(|c| c.id),
+        None => desk
+            .vendors
+            .aloware
+            .lookup(&text.consumer)
+            .await
+            .map_err(aloware_failed)?
+            .and_then(|c| c.id),
     };
     let Some(id) = found else {
-        let entry = LogEntry::skipped(Flow::TextingToAloware, Entity::Message, &event.entity_id, "no-aloware-contact");
+        let entry = LogEntry::skipped(
+            Flow::TextingToAloware,
+            Entity::Message,
+            &event.entity_id,
+            "no-aloware-contact",
+        );
         return Ok(entry);
     };
     let client = desk.db.client().await?;
@@ -162,7 +194,12 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
         ..Message::default()
     };
     message_mappings::upsert(&client, &message).await?;
-    let entry = LogEntry::skipped(Flow::TextingToAloware, Entity::Message, &event.entity_id, "not-supported");
+    let entry = LogEntry::skipped(
+        Flow::TextingToAloware,
+        Entity::Message,
+        &event.entity_id,
+        "not-supported",
+    );
     Ok(entry.with_target(id.as_str()))
 }
 

@@ -68,7 +68,12 @@ impl Rules {
                 SourceOfTruth::Merge => Mode::Merge,
             },
             recording_links: settings.sync.recording_links == RecordingLinks::Note,
-            own: settings.texting.from_numbers.iter().filter_map(|raw| Phone::parse(raw, &hint)).collect(),
+            own: settings
+                .texting
+                .from_numbers
+                .iter()
+                .filter_map(|number| Phone::from_e164(number))
+                .collect(),
             hint,
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),

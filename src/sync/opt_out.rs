@@ -5,9 +5,7 @@
 use super::call::put_tags;
 use super::person::{Someone, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, notes};
-use crate::domain::{
-    Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone,
-};
+use crate::domain::{Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone};
 use crate::loops::echo;
 use crate::store::effects::Echo;
 use crate::store::{StoreError, opt_outs};
@@ -23,7 +21,10 @@ fn tags() -> Vec<String> {
 /// so that nobody can text the number from the CRM either. A STOP that a later
 /// START has already overtaken changes nothing.
 pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
-    if opt_outs::active_causes(&desk.db.client().await?, phone).await?.is_empty() {
+    if opt_outs::active_causes(&desk.db.client().await?, phone)
+        .await?
+        .is_empty()
+    {
         return Ok(vec![skipped(flow, event, "a later START holds")]);
     }
     let someone = Someone::with_phone(phone);
@@ -33,7 +34,9 @@ pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
     let step = format!("optout:{}", event.id);
     set_dnd(desk, ledger, &contact, &step, true).await?;
     put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
-    Ok(vec![LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP")])
+    Ok(vec![
+        LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP"),
+    ])
 }
 
 /// A STOP written through GHL in a delivery without a number: the contact tells
@@ -41,7 +44,11 @@ pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
 pub async fn stop_by_contact(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, event: &Event) -> Flowed {
     let contact = desk.vendors.ghl.get_contact(id).await.map_err(|e| notes::gone(e, id))?;
     let Some(phone) = contact.phone else {
-        return Ok(vec![skipped(Flow::GhlToAloware, event, "the contact has no phone number")]);
+        return Ok(vec![skipped(
+            Flow::GhlToAloware,
+            event,
+            "the contact has no phone number",
+        )]);
     };
     let change = ConsentChange {
         phone: phone.clone(),
@@ -67,7 +74,11 @@ pub async fn start_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phon
     let causes = opt_outs::active_causes(&desk.db.client().await?, phone).await?;
     if !causes.is_empty() {
         let names: Vec<&str> = causes.iter().copied().map(Cause::as_str).collect();
-        return Ok(vec![skipped(flow, event, &format!("still blocked: {}", names.join(", ")))]);
+        return Ok(vec![skipped(
+            flow,
+            event,
+            &format!("still blocked: {}", names.join(", ")),
+        )]);
     }
     let Some(mapping) = mapped(desk, &Someone::with_phone(phone)).await? else {
         return Ok(vec![skipped(flow, event, "No contact mapping found")]);
@@ -91,7 +102,12 @@ async fn set_dnd(
     step: &str,
     blocked: bool,
 ) -> Result<(), Failure> {
-    let current = desk.vendors.ghl.get_contact(contact).await.map_err(|e| notes::gone(e, contact))?;
+    let current = desk
+        .vendors
+        .ghl
+        .get_contact(contact)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     let dnd: Dnd = current.dnd.unwrap_or_default();
     if dnd.channel_blocked("SMS") == blocked {
         return Ok(());
@@ -103,8 +119,16 @@ async fn set_dnd(
         replaces: echo::text_dnd(!blocked),
     };
     let (_, intent) = ledger.announce(&format!("{step}:dnd"), &[echo]).await?;
-    let message = if blocked { echo::OPTED_OUT_MARK } else { "Opted in by text" };
-    desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(|e| notes::gone(e, contact))?;
+    let message = if blocked {
+        echo::OPTED_OUT_MARK
+    } else {
+        "Opted in by text"
+    };
+    desk.vendors
+        .ghl
+        .set_text_dnd(&intent, contact, &dnd, blocked, message)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }
@@ -127,7 +151,11 @@ pub(super) async fn take_tags(
         })
         .collect();
     let (_, intent) = ledger.announce(step, &echoes).await?;
-    desk.vendors.ghl.remove_tags(&intent, contact, tags).await.map_err(|e| notes::gone(e, contact))?;
+    desk.vendors
+        .ghl
+        .remove_tags(&intent, contact, tags)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }

@@ -57,15 +57,23 @@ fn sent(event: &Event, vendor_id: &str) -> LogEntry {
 }
 
 async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why: &str) -> Result<(), Failure> {
-    let (_, intent) = ledger.announce(&format!("ghl:message-status:{}", text.message_id), &[]).await?;
-    let told = desk.vendors.ghl.update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why)).await;
+    let (_, intent) = ledger
+        .announce(&format!("ghl:message-status:{}", text.message_id), &[])
+        .await?;
+    let told = desk
+        .vendors
+        .ghl
+        .update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why))
+        .await;
     match told {
         Ok(()) => {
             ledger.confirm(&intent, Some(text.message_id.clone()), None);
             Ok(())
         }
         // Only the app that owns the provider may tell; the refusal stands either way.
-        Err(VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. }) => {
+        Err(
+            VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. },
+        ) => {
             tracing::warn!(event.id = ?text.message_id, "a refused text could not be marked as failed in GHL");
             Ok(())
         }

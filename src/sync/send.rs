@@ -97,7 +97,10 @@ async fn hand_over(
     let id = Uuid::now_v7();
     let turn = client.turn().await.map_err(|error| failure(&error))?;
     let (_, intent) = ledger.announce(&format!("send:{id}"), &[]).await.map_err(|failure| {
-        tracing::warn!(reason = failure.reason(), "a text was not sent: the ledger cannot be written");
+        tracing::warn!(
+            reason = failure.reason(),
+            "a text was not sent: the ledger cannot be written"
+        );
         SendFailure::Unavailable { retry_after: None }
     })?;
     let cleared = clear_and_record(desk, id, to, text, once).await?;

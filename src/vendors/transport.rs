@@ -220,10 +220,7 @@ fn no_answer(error: &reqwest::Error) -> VendorError {
     } else {
         (Trouble::Dropped, true)
     };
-    VendorError::Transient {
-        code,
-        maybe_applied,
-    }
+    VendorError::Transient { code, maybe_applied }
 }
 
 /// Reads the body up to the limit.
@@ -233,9 +230,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, VendorError> {
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => {
-                body.extend_from_slice(&chunk)
-            }
+            Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => body.extend_from_slice(&chunk),
             Ok(Some(_)) => {
                 return Err(VendorError::Rejected {
                     status,
@@ -259,12 +254,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, VendorError> {
 
 fn is_json(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|kind| {
-        let kind = kind
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
     })
 }

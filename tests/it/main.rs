@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic too; clippy.toml exempts test functions only"
 )]
 
+mod agents;
 mod calls;
 mod contacts;
 mod embedded;

@@ -26,11 +26,7 @@ pub(in crate::http) async fn receive(
     answer
 }
 
-async fn take_in(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: &State,
-) -> Result<HttpResponse, Ended> {
+async fn take_in(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<HttpResponse, Ended> {
     if !auth::is_aloware(request, &state.settings.aloware) {
         return Err(Ended::Unproved);
     }

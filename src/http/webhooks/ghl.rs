@@ -72,11 +72,7 @@ async fn event(state: &State, delivery: Result<Verified, Ended>) -> HttpResponse
     match events {
         // This name is ours; a body that brings it along wants a text sent
         // without having gone through the provider's door.
-        Ok(events)
-            if events
-                .iter()
-                .any(|event| is_provider(&event.row.event_type)) =>
-        {
+        Ok(events) if events.iter().any(|event| is_provider(&event.row.event_type)) => {
             tracing::warn!("ignored a delivery that called itself a provider delivery");
             Ended::Ignored.answer(Source::Ghl)
         }

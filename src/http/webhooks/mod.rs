@@ -118,19 +118,13 @@ async fn store_patiently(
 fn answer(source: Source, outcome: Result<Ack, IngestError>) -> HttpResponse {
     match (outcome, source) {
         (Ok(Ack::Stored), _) => done(&json!({"success": true, "message": "Webhook received"})),
-        (Ok(Ack::Duplicate), _) => {
-            done(&json!({"success": true, "message": "Duplicate event ignored"}))
-        }
+        (Ok(Ack::Duplicate), _) => done(&json!({"success": true, "message": "Duplicate event ignored"})),
         (Err(_), Source::Ghl) => {
             let mut refusal = plain(StatusCode::TOO_MANY_REQUESTS, "Try again later");
-            refusal
-                .headers_mut()
-                .insert(RETRY_AFTER, GHL_RETRY_AFTER.into());
+            refusal.headers_mut().insert(RETRY_AFTER, GHL_RETRY_AFTER.into());
             refusal
         }
-        (Err(_), Source::Aloware | Source::Texting) => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "Try again later")
-        }
+        (Err(_), Source::Aloware | Source::Texting) => plain(StatusCode::SERVICE_UNAVAILABLE, "Try again later"),
     }
 }
 

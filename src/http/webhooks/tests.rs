@@ -36,10 +36,7 @@ fn ghl_env() -> [(&'static str, String); 2] {
 
 fn ghl_away(extra: &[(&'static str, &'static str)]) -> Away {
     let env = ghl_env();
-    let mut all: Vec<(&str, &str)> = env
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let mut all: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
     all.extend_from_slice(extra);
     Away::new(&all)
 }
@@ -47,10 +44,7 @@ fn ghl_away(extra: &[(&'static str, &'static str)]) -> Away {
 fn aloware(body: impl Into<String>) -> TestRequest {
     TestRequest::post()
         .uri("/api/webhooks/aloware")
-        .insert_header((
-            AUTHORIZATION,
-            format!("basic {}", STANDARD.encode("hook:a:b:c")),
-        ))
+        .insert_header((AUTHORIZATION, format!("basic {}", STANDARD.encode("hook:a:b:c"))))
         .set_payload(body.into())
 }
 
@@ -76,11 +70,7 @@ async fn aloware_is_answered_from_the_spool_while_the_database_is_away() {
     away.run_outbox();
     let app = app!(away);
     for (body, status, text) in [
-        (
-            r#"{"event":"Call-Disposed","body":{"id":1}}"#,
-            200,
-            RECEIVED,
-        ),
+        (r#"{"event":"Call-Disposed","body":{"id":1}}"#, 200, RECEIVED),
         (r#"{"event":"Other","body":{"id":1}}"#, 200, IGNORED),
         ("{}", 200, PING),
         ("null", 200, PING),
@@ -91,8 +81,7 @@ async fn aloware_is_answered_from_the_spool_while_the_database_is_away() {
         let (got, said, _) = answer!(app, aloware(body));
         assert_eq!((got, said.as_str()), (status, text), "{body}");
     }
-    let alias = aloware(r#"{"event":"Call-Disposed","body":{"id":2}}"#)
-        .uri("/api/integrations/aloware/webhook");
+    let alias = aloware(r#"{"event":"Call-Disposed","body":{"id":2}}"#).uri("/api/integrations/aloware/webhook");
     assert_eq!(answer!(app, alias).0, 200);
     assert_eq!(away.spooled().await.len(), 2);
 }
@@ -101,12 +90,7 @@ async fn aloware_is_answered_from_the_spool_while_the_database_is_away() {
 async fn aloware_without_its_secret_is_challenged_and_not_read() {
     let away = Away::new(&[]);
     let app = app!(away);
-    let (status, text, headers) = answer!(
-        app,
-        TestRequest::post()
-            .uri("/api/webhooks/aloware")
-            .set_payload("{")
-    );
+    let (status, text, headers) = answer!(app, TestRequest::post().uri("/api/webhooks/aloware").set_payload("{"));
     assert_eq!((status, text.as_str()), (401, "Unauthorized"));
     assert!(
         headers
@@ -131,8 +115,7 @@ async fn texting_needs_its_secret_and_has_no_get() {
     let mut away = Away::new(&[("TEXTING_WEBHOOK_SECRET", "t-1")]);
     away.run_outbox();
     let app = app!(away);
-    let message =
-        r#"{"type":"message.received","message":{"id":"m1","from":"+16195550111","body":"STOP"}}"#;
+    let message = r#"{"type":"message.received","message":{"id":"m1","from":"+16195550111","body":"STOP"}}"#;
     assert_eq!(answer!(app, texting(message)).1, RECEIVED);
     let wrong = TestRequest::post()
         .uri("/api/webhooks/texting")
@@ -168,19 +151,10 @@ async fn ghl_passes_by_signature_or_by_path_secret() {
     assert_eq!(answer!(app, signed("/api/webhooks/ghl", &body)).1, RECEIVED);
     let unsigned = |uri: &str| TestRequest::post().uri(uri).set_payload(body.to_string());
     assert_eq!(answer!(app, unsigned("/api/webhooks/ghl")).0, 401);
-    assert_eq!(
-        answer!(app, unsigned("/api/webhooks/ghl/hook-secret")).1,
-        RECEIVED
-    );
-    assert_eq!(
-        answer!(app, unsigned("/api/webhooks/ghl/hook-secre")).0,
-        401
-    );
+    assert_eq!(answer!(app, unsigned("/api/webhooks/ghl/hook-secret")).1, RECEIVED);
+    assert_eq!(answer!(app, unsigned("/api/webhooks/ghl/hook-secre")).0, 401);
     assert_eq!(answer!(app, unsigned("/api/webhooks/ghl/")).0, 404);
-    assert_eq!(
-        answer!(app, signed("/api/webhooks/ghl", &json!({"hello": 1}))).1,
-        PING
-    );
+    assert_eq!(answer!(app, signed("/api/webhooks/ghl", &json!({"hello": 1}))).1, PING);
 }
 
 #[actix_web::test]
@@ -191,11 +165,7 @@ async fn the_provider_door_is_no_path_secret_and_always_wants_a_signature() {
     let uri = "/api/webhooks/ghl/provider-delivery";
     let body = json!({"contactId": "c1", "locationId": "loc-1", "messageId": "m9", "type": "SMS", "phone": "+16195550111", "message": "hi"});
     assert_eq!(
-        answer!(
-            app,
-            TestRequest::post().uri(uri).set_payload(body.to_string())
-        )
-        .0,
+        answer!(app, TestRequest::post().uri(uri).set_payload(body.to_string())).0,
         401
     );
     assert_eq!(answer!(app, signed(uri, &body)).1, RECEIVED);
@@ -218,17 +188,12 @@ async fn a_send_cannot_be_smuggled_in_through_another_ghl_door() {
         "provider.outbound.message",
         "PROVIDEROUTBOUNDMESSAGE",
     ] {
-        let body =
-            json!({"type": name, "messageId": "m9", "phone": "+16195550111", "message": "hi"});
+        let body = json!({"type": name, "messageId": "m9", "phone": "+16195550111", "message": "hi"});
         let by_secret = TestRequest::post()
             .uri("/api/webhooks/ghl/hook-secret")
             .set_payload(body.to_string());
         assert_eq!(answer!(app, by_secret).1, IGNORED, "{name}");
-        assert_eq!(
-            answer!(app, signed("/api/webhooks/ghl", &body)).1,
-            IGNORED,
-            "{name}"
-        );
+        assert_eq!(answer!(app, signed("/api/webhooks/ghl", &body)).1, IGNORED, "{name}");
     }
 }
 
@@ -255,23 +220,13 @@ fn one_provider_message_is_one_event_however_often_it_comes() {
     let first = read(
         json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "phone": "(619) 555-0111"}),
     );
-    let again = read(
-        json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "extra": 1}),
-    );
-    let other =
-        read(json!({"type": "ProviderOutboundMessage", "messageId": "m10", "contactId": "c1"}));
+    let again = read(json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "extra": 1}));
+    let other = read(json!({"type": "ProviderOutboundMessage", "messageId": "m10", "contactId": "c1"}));
     assert_eq!(first.row.dedupe_key, again.row.dedupe_key);
     assert_ne!(first.row.dedupe_key, other.row.dedupe_key);
+    assert_eq!((first.row.entity_type, first.row.entity_id.as_str()), ("message", "m9"));
     assert_eq!(
-        (first.row.entity_type, first.row.entity_id.as_str()),
-        ("message", "m9")
-    );
-    assert_eq!(
-        first
-            .person
-            .phone
-            .map(|phone| phone.as_str().to_owned())
-            .as_deref(),
+        first.person.phone.map(|phone| phone.as_str().to_owned()).as_deref(),
         Some("+16195550111")
     );
 }
@@ -287,18 +242,12 @@ fn a_delivery_that_cannot_be_stored_is_refused_in_each_vendors_way() {
             let answer = answer_for(source, Err(error));
             assert_eq!(answer.status().as_u16(), status, "{source}");
             assert_eq!(
-                answer
-                    .headers()
-                    .get("retry-after")
-                    .map(|value| value.to_str().unwrap()),
+                answer.headers().get("retry-after").map(|value| value.to_str().unwrap()),
                 retry,
                 "{source}"
             );
         }
-        assert_eq!(
-            answer_for(source, Ok(Ack::Duplicate)).status().as_u16(),
-            200
-        );
+        assert_eq!(answer_for(source, Ok(Ack::Duplicate)).status().as_u16(), 200);
     }
 }
 

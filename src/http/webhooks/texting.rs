@@ -19,11 +19,7 @@ pub(in crate::http) async fn receive(
     }
 }
 
-async fn take_in(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: &State,
-) -> Result<HttpResponse, Ended> {
+async fn take_in(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<HttpResponse, Ended> {
     if !auth::is_texting(request, &state.settings.texting.webhook_secrets) {
         return Err(Ended::Unproved);
     }

@@ -51,7 +51,9 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
 
 /// A provider delivery is one message, however often it is delivered.
 fn dedupe(delivery: &Delivery<'_>, canonical: &str, at: DateTime<Utc>) -> DedupeKey {
-    let message = delivery.message_id().filter(|_| delivery.kind == Kind::ProviderOutbound);
+    let message = delivery
+        .message_id()
+        .filter(|_| delivery.kind == Kind::ProviderOutbound);
     match (message, delivery.delivery_id()) {
         (Some(id), _) => DedupeKey::by_id("ghl:provider", &id),
         (None, Some(id)) => DedupeKey::by_id("ghl", &id),

@@ -24,7 +24,11 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         None => {
             let part = |text: &Option<String>| text.clone().unwrap_or_default();
             let words = [&delivery.from_raw, &delivery.to_raw, &delivery.body].map(part);
-            let known = if words.iter().all(String::is_empty) { canonical.clone() } else { words.join("\n") };
+            let known = if words.iter().all(String::is_empty) {
+                canonical.clone()
+            } else {
+                words.join("\n")
+            };
             DedupeKey::by_content(&format!("texting:{name}"), &known, WINDOW, at)
         }
     };
@@ -48,7 +52,9 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         received_at: at,
     };
     let mut prepared = draft.prepare();
-    let number = |phone: &Option<Phone>, raw: &Option<String>| phone.as_ref().map(|p| p.as_str().to_owned()).or_else(|| raw.clone());
+    let number = |phone: &Option<Phone>, raw: &Option<String>| {
+        phone.as_ref().map(|p| p.as_str().to_owned()).or_else(|| raw.clone())
+    };
     prepared.row.conversation_id = delivery.conversation_id.clone().map(bounded);
     prepared.row.from_number = number(&delivery.from, &delivery.from_raw).map(bounded);
     prepared.row.to_number = number(&delivery.to, &delivery.to_raw).map(bounded);

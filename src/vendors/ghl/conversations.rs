@@ -95,11 +95,7 @@ impl GhlClient {
     /// [`VendorError::Incomplete`] when the answer has no `messageId`: GHL has
     /// answered 201 and stored nothing (I#70). [`VendorError::Refused`] without
     /// a provider.
-    pub async fn record_message(
-        &self,
-        _proof: &Intent,
-        record: &MessageRecord,
-    ) -> Result<String, VendorError> {
+    pub async fn record_message(&self, _proof: &Intent, record: &MessageRecord) -> Result<String, VendorError> {
         let provider_type = &self.shared.provider_type;
         let known = usize::from(provider_type.load(Ordering::Relaxed)) % TYPES.len();
         let mut outcome = self.record_as(record, known).await;
@@ -126,10 +122,17 @@ impl GhlClient {
         body: &str,
         at: DateTime<Utc>,
     ) -> Result<Option<String>, VendorError> {
-        let query = [("locationId", self.shared.location_id.as_str()), ("contactId", contact.as_str())];
-        let found = self.look("search_conversations", &Route::new("/conversations/search"), &query).await?;
+        let query = [
+            ("locationId", self.shared.location_id.as_str()),
+            ("contactId", contact.as_str()),
+        ];
+        let found = self
+            .look("search_conversations", &Route::new("/conversations/search"), &query)
+            .await?;
         for conversation in array(&found, &["conversations"]).unwrap_or_default() {
-            let Some(id) = text(conversation, &["id"]) else { continue };
+            let Some(id) = text(conversation, &["id"]) else {
+                continue;
+            };
             let route = Route::new("/conversations").id(&id)?.then("/messages");
             let page = self.look("list_messages", &route, &[]).await?;
             // Live answers nest one level deeper than the documents (I#54).
@@ -182,9 +185,7 @@ impl GhlClient {
         let answer = self
             .write(conversation("record_message", Method::POST), &route, &body)
             .await?;
-        text(&answer, &["messageId"]).ok_or(VendorError::Incomplete {
-            missing: "messageId",
-        })
+        text(&answer, &["messageId"]).ok_or(VendorError::Incomplete { missing: "messageId" })
     }
 
     /// Tells the fate of a text that an agent wrote in GHL. Only a token of
@@ -205,12 +206,9 @@ impl GhlClient {
             r#type: "saas",
             message,
         });
-        let route = Route::new("/conversations/messages")
-            .id(message_id)?
-            .then("/status");
+        let route = Route::new("/conversations/messages").id(message_id)?.then("/status");
         let operation = conversation("update_message_status", Method::PUT);
-        self.write(operation, &route, &StatusBody { status, error })
-            .await?;
+        self.write(operation, &route, &StatusBody { status, error }).await?;
         Ok(())
     }
 }

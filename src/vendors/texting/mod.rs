@@ -17,7 +17,7 @@ use super::budget::{Budget, Priority};
 use super::client::{bearer, http_client};
 use super::error::{SetupError, VendorError};
 use super::route::Route;
-use super::transport::{Call, Turn, Transport, encode};
+use super::transport::{Call, Transport, Turn, encode};
 use crate::compliance::Cleared;
 use crate::config::{self, Rate};
 use crate::domain::Source;
@@ -157,9 +157,7 @@ impl TextingClient {
             priority: Priority::Message,
         };
         let answer = shared.transport.perform(turn, call).await?.json;
-        text(&answer, &["messageId", "id"]).ok_or(VendorError::Incomplete {
-            missing: "messageId",
-        })
+        text(&answer, &["messageId", "id"]).ok_or(VendorError::Incomplete { missing: "messageId" })
     }
 }
 

@@ -30,9 +30,7 @@ async fn a_text_goes_to_the_cleared_number_from_our_first_number() {
         correlation_id: Some("ev-1".into()),
         ..OutboundText::default()
     };
-    let id = send(&vendor, &outbound)
-        .await
-        .unwrap();
+    let id = send(&vendor, &outbound).await.unwrap();
     assert_eq!(id, "77");
     let seen = vendor.last();
     let path = "/api/integrations/df-middleware/send-message";
@@ -46,49 +44,29 @@ async fn a_text_goes_to_the_cleared_number_from_our_first_number() {
 #[tokio::test]
 async fn an_answer_without_an_id_is_no_success() {
     let vendor = Vendor::saying(200, json!({"success": true})).await;
-    let error = send(&vendor, &OutboundText::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        VendorError::Incomplete {
-            missing: "messageId"
-        }
-    );
+    let error = send(&vendor, &OutboundText::default()).await.unwrap_err();
+    assert_eq!(error, VendorError::Incomplete { missing: "messageId" });
     assert!(error.maybe_applied());
 }
 
 #[tokio::test]
 async fn the_id_may_be_named_id() {
     let vendor = Vendor::saying(200, json!({"id": "m-1"})).await;
-    let id = send(&vendor, &OutboundText::default())
-        .await
-        .unwrap();
+    let id = send(&vendor, &OutboundText::default()).await.unwrap();
     assert_eq!(id, "m-1");
 }
 
 #[tokio::test]
 async fn a_refusal_as_opted_out_is_told_apart_by_its_code() {
     let vendor = Vendor::saying(400, json!({"errors": [{"code": "40300"}]})).await;
-    let error = send(&vendor, &OutboundText::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        VendorError::OptedOut {
-            code: "40300".into()
-        }
-    );
+    let error = send(&vendor, &OutboundText::default()).await.unwrap_err();
+    assert_eq!(error, VendorError::OptedOut { code: "40300".into() });
 }
 
 #[test]
 fn without_address_or_key_there_is_no_client() {
     let settings = testkit::texting(None);
-    assert!(
-        TextingClient::new(&settings, &testkit::http())
-            .unwrap()
-            .is_none()
-    );
+    assert!(TextingClient::new(&settings, &testkit::http()).unwrap().is_none());
 }
 
 #[tokio::test]
@@ -96,7 +74,12 @@ async fn the_key_and_the_words_show_in_no_debug_text() {
     let vendor = Vendor::saying(500, json!({})).await;
     let texting = client(&vendor);
     let error = texting
-        .send(texting.turn().await.unwrap(), &proof(), cleared(), &OutboundText::default())
+        .send(
+            texting.turn().await.unwrap(),
+            &proof(),
+            cleared(),
+            &OutboundText::default(),
+        )
         .await
         .unwrap_err();
     assert!(!format!("{texting:?} {error:?} {error}").contains("secret"));
