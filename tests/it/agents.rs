@@ -16,7 +16,7 @@ async fn typed(app: &TestApp, words: &str) -> Value {
         Some(contact) => contact["id"].as_str().unwrap().to_owned(),
         None => app.sandbox.ghl.add_contact(json!({"phone": LEAD})),
     };
-    app.sandbox.ghl.agent_text(&contact, words)
+    app.sandbox.ghl.agent_text(&contact, words).unwrap()
 }
 
 async fn deliver(app: &TestApp, body: &Value) {

@@ -44,7 +44,7 @@ fn lists_and_maps_are_read_from_text_and_arrays() {
     let env = [
         ("ALOWARE_TAG_LISTS", "Hot=301, Call Me = 302,"),
         ("ALOWARE_WEBHOOK_ALLOWED_EVENTS", "Contact Created, ,Call Disposed"),
-        ("TEXTING_FROM_NUMBER", "+12125550100,(212) 555-0101"),
+        ("TEXTING_FROM_NUMBER", "+12125550100,+1 212 555 0101"),
     ];
     let settings = settings(file, &env);
     assert_eq!(settings.ghl.custom_fields["alowareContactId"], "f1");
@@ -57,7 +57,7 @@ fn lists_and_maps_are_read_from_text_and_arrays() {
         .collect();
     assert_eq!(tags, [("call me", "302"), ("hot", "301")]);
     assert_eq!(settings.aloware.allowed_events, ["Contact Created", "Call Disposed"]);
-    assert_eq!(settings.texting.from_numbers, ["+12125550100", "(212) 555-0101"]);
+    assert_eq!(settings.texting.from_numbers, ["+12125550100", "+12125550101"]);
     for text in ["hot", "=301", "hot=", "hot=1,HOT=2"] {
         assert!(
             problem("", &[("ALOWARE_TAG_LISTS", text)]).contains("ALOWARE_TAG_LISTS"),
