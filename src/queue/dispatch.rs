@@ -20,6 +20,8 @@ use crate::store::{Db, StoreError};
 
 /// How often hand-made rows are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// The sweep looks at every open row: a deep backlog makes it rarer, not dearer.
+const SWEEP_REST: u32 = 20;
 
 /// How long, after the grace, handed-back lanes may take to be stored.
 const HAND_BACK: Duration = Duration::from_secs(2);
@@ -196,16 +198,19 @@ impl Engine {
     }
 
     async fn sweep_loop(self: Arc<Self>, draining: CancellationToken) {
+        let mut took = Duration::ZERO;
         loop {
-            let pause = SWEEP_EVERY.mul_f64(0.75 + rand::random::<f64>() / 2.0);
+            let usual = SWEEP_EVERY.mul_f64(0.75 + rand::random::<f64>() / 2.0);
             tokio::select! {
                 () = draining.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(usual.max(took * SWEEP_REST)) => {}
             }
+            let started = Instant::now();
             let swept = match self.db.client().await {
                 Ok(client) => sweep(&client, &self.key_of).await,
                 Err(error) => Err(error),
             };
+            took = started.elapsed();
             match swept {
                 Ok(0) => {}
                 Ok(lanes) => {
