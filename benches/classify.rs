@@ -18,10 +18,7 @@ const ROUNDS: u32 = 200;
 fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let set = std::fs::read_to_string(root.join("tests/fixtures/optout-own.jsonl"))?;
-    let messages: Vec<Message> = set
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
+    let messages: Vec<Message> = set.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let first = Instant::now();
     black_box(classify("hello"));
     let load = micros(first);
@@ -35,12 +32,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
     times.sort_by(f64::total_cmp);
-    let at = |share: usize| {
-        times
-            .get((times.len() - 1) * share / 1000)
-            .copied()
-            .unwrap_or(0.0)
-    };
+    let at = |share: usize| times.get((times.len() - 1) * share / 1000).copied().unwrap_or(0.0);
     let report = serde_json::json!({
         "messages": messages.len(),
         "rounds": ROUNDS,
@@ -54,10 +46,7 @@ fn main() -> anyhow::Result<()> {
     });
     let folder = root.join("target/bench");
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(
-        folder.join("classify.json"),
-        serde_json::to_vec_pretty(&report)?,
-    )?;
+    std::fs::write(folder.join("classify.json"), serde_json::to_vec_pretty(&report)?)?;
     println!("{report:#}");
     Ok(())
 }

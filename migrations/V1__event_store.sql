@@ -245,6 +245,7 @@ CREATE TABLE outbound_messages (
     created_at     timestamptz NOT NULL DEFAULT now(),
     finished_at    timestamptz
 );
+CREATE INDEX outbound_messages_vendor_id ON outbound_messages (vendor_id);
 CREATE INDEX outbound_messages_correlation_id ON outbound_messages (correlation_id);
 CREATE INDEX outbound_messages_to_number ON outbound_messages (to_number, created_at);
 

@@ -18,6 +18,7 @@ pub mod ops;
 pub mod queue;
 pub mod router;
 pub mod sandbox;
+pub mod schedule;
 pub mod store;
 pub mod sync;
 pub mod vendors;

@@ -128,15 +128,23 @@ impl Reason {
     /// Reads a body; anything but an object of the right shape, `null` and
     /// nothing included, is the defaults.
     pub fn read(body: &[u8]) -> Self {
-        serde_json::from_slice::<Option<Self>>(body).ok().flatten().unwrap_or_default()
+        serde_json::from_slice::<Option<Self>>(body)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     /// The table it names, if it names one.
     fn table(&self) -> Result<Option<EventTable>, AdminError> {
-        let named = self.event_source.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let named = self
+            .event_source
+            .as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
         named
             .map(|text| {
-                EventTable::parse(text).ok_or_else(|| AdminError::Invalid("eventSource must be webhook or texting".to_owned()))
+                EventTable::parse(text)
+                    .ok_or_else(|| AdminError::Invalid("eventSource must be webhook or texting".to_owned()))
             })
             .transpose()
     }
@@ -155,7 +163,14 @@ pub async fn set_aside(db: &Db, id: Uuid, reason: &Reason) -> Result<(), AdminEr
         return Err(AdminError::Missing);
     }
     let clean = |text: &Option<String>| {
-        let text: String = text.as_deref().unwrap_or_default().replace('\0', "").trim().chars().take(500).collect();
+        let text: String = text
+            .as_deref()
+            .unwrap_or_default()
+            .replace('\0', "")
+            .trim()
+            .chars()
+            .take(500)
+            .collect();
         (!text.is_empty()).then_some(text)
     };
     let why = clean(&reason.reason).unwrap_or_else(|| "Manual quarantine".to_owned());
@@ -226,7 +241,11 @@ mod tests {
         }
         for body in ["", "null", "{", "[]", "7", "{}", r#"{"reason":null}"#] {
             let reason = Reason::read(body.as_bytes());
-            assert_eq!((reason.reason.as_deref(), reason.table().unwrap()), (None, None), "{body}");
+            assert_eq!(
+                (reason.reason.as_deref(), reason.table().unwrap()),
+                (None, None),
+                "{body}"
+            );
         }
     }
 

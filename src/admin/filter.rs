@@ -74,7 +74,9 @@ pub fn status(text: &str) -> Result<&'static str, AdminError> {
 fn source(text: &str) -> Result<&'static str, AdminError> {
     match Source::parse(text) {
         Some(source @ (Source::Aloware | Source::Ghl)) => Ok(source.as_str()),
-        Some(Source::Texting) => Err(invalid("source must be aloware or ghl; texting has its own list, /api/admin/texting/events")),
+        Some(Source::Texting) => Err(invalid(
+            "source must be aloware or ghl; texting has its own list, /api/admin/texting/events",
+        )),
         None => Err(invalid("source must be aloware or ghl")),
     }
 }
@@ -108,7 +110,8 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &'static str)]) -> Result<Filter, String> {
-        Filter::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)).map_err(|error| error.to_string())
+        Filter::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -132,12 +135,26 @@ mod tests {
 
     #[test]
     fn unknown_values_are_refused_by_name() {
-        for (name, value) in [("source", "hubspot"), ("source", "texting"), ("status", "DONE"), ("since", "yesterday"), ("until", "2026-08-05")] {
+        for (name, value) in [
+            ("source", "hubspot"),
+            ("source", "texting"),
+            ("status", "DONE"),
+            ("since", "yesterday"),
+            ("until", "2026-08-05"),
+        ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{error}");
         }
-        let filter = read(&[("source", "ghl"), ("status", "error"), ("since", "2026-08-05T20:58:44 02:00")]).unwrap();
-        assert_eq!((filter.wanted.source, filter.wanted.status), (Some("ghl"), Some("error")));
+        let filter = read(&[
+            ("source", "ghl"),
+            ("status", "error"),
+            ("since", "2026-08-05T20:58:44 02:00"),
+        ])
+        .unwrap();
+        assert_eq!(
+            (filter.wanted.source, filter.wanted.status),
+            (Some("ghl"), Some("error"))
+        );
         assert_eq!(filter.wanted.since.unwrap().to_rfc3339(), "2026-08-05T18:58:44+00:00");
     }
 }

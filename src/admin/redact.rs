@@ -35,7 +35,11 @@ pub fn redact(payload: &Value) -> Value {
 /// e-mail address or a written phone number is in it.
 pub fn redact_text(text: &str) -> String {
     let bare_id = text.bytes().all(|byte| byte.is_ascii_digit());
-    if bare_id || !is_personal(text) { text.to_owned() } else { REDACTED.to_owned() }
+    if bare_id || !is_personal(text) {
+        text.to_owned()
+    } else {
+        REDACTED.to_owned()
+    }
 }
 
 /// `typed` is set inside fields that users define: there only ids and types show.
@@ -43,10 +47,18 @@ fn cover(value: &Value, promise: Promise, typed: bool) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Number(number) => {
-            if shows_number(&number.to_string(), promise, typed) { value.clone() } else { Value::from(REDACTED) }
+            if shows_number(&number.to_string(), promise, typed) {
+                value.clone()
+            } else {
+                Value::from(REDACTED)
+            }
         }
         Value::String(text) => {
-            if text.is_empty() || shows_text(text, promise) { value.clone() } else { Value::from(REDACTED) }
+            if text.is_empty() || shows_text(text, promise) {
+                value.clone()
+            } else {
+                Value::from(REDACTED)
+            }
         }
         Value::Array(items) => Value::Array(items.iter().map(|item| cover(item, promise, typed)).collect()),
         Value::Object(map) => Value::Object(cover_object(map, typed)),
@@ -64,49 +76,59 @@ fn cover_object(map: &Map<String, Value>, typed: bool) -> Map<String, Value> {
             _ => Promise::None,
         };
         // Some vendors key objects by number or address.
-        let shown = if is_personal(key) { format!("{REDACTED} {index}") } else { key.clone() };
+        let shown = if is_personal(key) {
+            format!("{REDACTED} {index}")
+        } else {
+            key.clone()
+        };
         covered.insert(shown, cover(value, promise, typed_here));
     }
     covered
 }
 
 fn plain_key(key: &str) -> String {
-    key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    key.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 fn is_user_defined(plain: &str) -> bool {
-    matches!(plain, "customfields" | "customfield" | "customdata" | "triggerdata" | "additionaldata" | "properties")
+    matches!(
+        plain,
+        "customfields" | "customfield" | "customdata" | "triggerdata" | "additionaldata" | "properties"
+    )
 }
 
+/// Parts of keys that hold people or secrets, whatever else the key says.
+const PERSONAL: &str = "name phone mail mobile fax address birth postal zip latitude longitude secret token password \
+                        passwd auth apikey signature cookie ssn";
+const ID_KEYS: &str = "id ids uuid guid sid";
+const ID_ENDS: &str = "_id -id Id ID _ids Ids _uuid Uuid _sid Sid _guid Guid";
+const TIME_KEYS: &str = "timestamp date time";
+const TIME_ENDS: &str = "_at At _date Date _time Time _timestamp Timestamp _on";
+const WORD_KEYS: &str = "code errorcode statuscode countrycode source leadsource intakesource outcome outcomes \
+                         resolution kind carrier";
+const WORD_ENDS: &str = "type status direction event method disposition category channel currency timezone country \
+                         language locale provider version dnd";
+const TAG_KEYS: &str = "tags tag tagname";
+
 fn promise_of(key: &str, plain: &str) -> Promise {
-    const PERSONAL: [&str; 20] = [
-        "name", "phone", "mail", "mobile", "fax", "address", "birth", "postal", "zip", "latitude", "longitude", "secret",
-        "token", "password", "passwd", "auth", "apikey", "signature", "cookie", "ssn",
-    ];
-    const IDS: [&str; 12] = ["_id", "-id", "Id", "ID", "_ids", "Ids", "_uuid", "Uuid", "_sid", "Sid", "_guid", "Guid"];
-    const TIMES: [&str; 9] = ["_at", "At", "_date", "Date", "_time", "Time", "_timestamp", "Timestamp", "_on"];
-    const WORDS: [&str; 16] = [
-        "type", "status", "direction", "event", "method", "disposition", "category", "channel", "currency", "timezone",
-        "country", "language", "locale", "provider", "version", "dnd",
-    ];
-    const EXACT: [&str; 12] = [
-        "code", "errorcode", "statuscode", "countrycode", "source", "leadsource", "intakesource", "outcome", "outcomes",
-        "resolution", "kind", "carrier",
-    ];
-    if matches!(plain, "tags" | "tag" | "tagname") {
+    let is_one = |list: &str| list.split_whitespace().any(|one| plain == one);
+    if is_one(TAG_KEYS) {
         return Promise::Tags;
     }
-    if PERSONAL.iter().any(|part| plain.contains(part)) {
+    if PERSONAL.split_whitespace().any(|part| plain.contains(part)) {
         return Promise::None;
     }
-    if matches!(plain, "id" | "ids" | "uuid" | "guid" | "sid") || IDS.iter().any(|end| key.ends_with(end)) {
+    let ends_in = |text: &str, list: &str| list.split_whitespace().any(|end| text.ends_with(end));
+    if is_one(ID_KEYS) || ends_in(key, ID_ENDS) {
         return Promise::Id;
     }
-    let dated = matches!(plain, "timestamp" | "date" | "time") || plain.starts_with("date");
-    if dated || TIMES.iter().any(|end| key.ends_with(end)) {
+    if is_one(TIME_KEYS) || plain.starts_with("date") || ends_in(key, TIME_ENDS) {
         return Promise::Time;
     }
-    if EXACT.contains(&plain) || WORDS.iter().any(|end| plain.ends_with(end)) {
+    if is_one(WORD_KEYS) || ends_in(plain, WORD_ENDS) {
         return Promise::Word;
     }
     Promise::None
@@ -138,7 +160,9 @@ fn shows_text(text: &str, promise: Promise) -> bool {
 
 /// One token. A written phone number (with `+` or separators only) is none.
 fn is_id(text: &str) -> bool {
-    let token = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let token = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
     // Long tokens are hashes; digits in a row happen there.
     let lettered = text.bytes().any(|byte| byte.is_ascii_alphabetic()) && (text.len() >= 20 || !is_personal(text));
@@ -149,7 +173,9 @@ fn is_id(text: &str) -> bool {
 /// read like North American numbers, whose area codes begin at 201.
 fn is_time(text: &str) -> bool {
     let shape = text.len() <= 40
-        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b'Z' | b'+' | b'.' | b' '));
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b'Z' | b'+' | b'.' | b' '));
     if !shape {
         return false;
     }

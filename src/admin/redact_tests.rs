@@ -30,8 +30,25 @@ fn people_and_secrets_are_hidden_at_every_depth() {
     });
     let text = redact(&payload).to_string();
     for hidden in [
-        "Ada", "ada", "example.org", "619", "555", "858", "Main", "92101", "1990", "San Diego", "call me", "https", "tea", "wants", "42",
-        "44", "roof", "alo-1", "Bearer",
+        "Ada",
+        "ada",
+        "example.org",
+        "619",
+        "555",
+        "858",
+        "Main",
+        "92101",
+        "1990",
+        "San Diego",
+        "call me",
+        "https",
+        "tea",
+        "wants",
+        "42",
+        "44",
+        "roof",
+        "alo-1",
+        "Bearer",
     ] {
         assert!(!text.contains(hidden), "{hidden} survived: {text}");
     }
@@ -42,10 +59,21 @@ fn people_and_secrets_are_hidden_at_every_depth() {
 
 #[test]
 fn our_own_columns_show_ids_and_hide_numbers() {
-    for shown in ["9408686161", "nmFmQEsNgz6AVpgLVUJ0", "message.received", "0198c0de-0000-7000-8000-000000000001", "ghl 422: invalid_field"] {
+    for shown in [
+        "9408686161",
+        "nmFmQEsNgz6AVpgLVUJ0",
+        "message.received",
+        "0198c0de-0000-7000-8000-000000000001",
+        "ghl 422: invalid_field",
+    ] {
         assert_eq!(redact_text(shown), shown);
     }
-    for hidden in ["+16195550111", "619-555-0111", "ada@example.org", "failed for (619) 555 0111"] {
+    for hidden in [
+        "+16195550111",
+        "619-555-0111",
+        "ada@example.org",
+        "failed for (619) 555 0111",
+    ] {
         assert_eq!(redact_text(hidden), REDACTED, "{hidden}");
     }
 }
@@ -65,8 +93,31 @@ fn leaves(value: &Value, into: &mut Vec<String>) {
 }
 
 const KEYS: &[&str] = &[
-    "id", "contactId", "contact_id", "type", "status", "tags", "timestamp", "dateAdded", "created_at", "phone", "email", "to", "from",
-    "body", "message", "note", "value", "code", "source", "name", "customFields", "event", "direction", "x", "Your number?",
+    "id",
+    "contactId",
+    "contact_id",
+    "type",
+    "status",
+    "tags",
+    "timestamp",
+    "dateAdded",
+    "created_at",
+    "phone",
+    "email",
+    "to",
+    "from",
+    "body",
+    "message",
+    "note",
+    "value",
+    "code",
+    "source",
+    "name",
+    "customFields",
+    "event",
+    "direction",
+    "x",
+    "Your number?",
 ];
 
 fn written_phone() -> impl Strategy<Value = String> {
@@ -97,8 +148,9 @@ fn tree(secret: String) -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::vec((prop::sample::select(KEYS), inner), 0..4)
-                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+            prop::collection::vec((prop::sample::select(KEYS), inner), 0..4).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+            }),
         ]
     })
 }

@@ -82,9 +82,22 @@ pub async fn list(db: &Db, question: &Question, hint: &PhoneHint) -> Result<Answ
     let client = db.client().await?;
     if question.include_body {
         let detail = json!({"status": question.status, "limit": question.limit});
-        audit::append(&client, ACTOR, "texting.reveal_bodies", "texting_webhook_events", &detail).await?;
+        audit::append(
+            &client,
+            ACTOR,
+            "texting.reveal_bodies",
+            "texting_webhook_events",
+            &detail,
+        )
+        .await?;
     }
-    let rows = event_views::texting(&client, question.status, question.include_body, i64::from(question.limit)).await?;
+    let rows = event_views::texting(
+        &client,
+        question.status,
+        question.include_body,
+        i64::from(question.limit),
+    )
+    .await?;
     let events: Vec<Shown> = rows.into_iter().map(|row| shown(row, hint)).collect();
     Ok(Answer {
         count: events.len(),
@@ -123,7 +136,11 @@ mod tests {
         let payload = json!({"type": "message.received", "message": {"id": "m1", "body": "hello"}});
         let json = serde_json::to_value(shown(row(Some(payload)), &PhoneHint::region("US"))).unwrap();
         assert_eq!(json["body"], "hello");
-        let none = serde_json::to_value(shown(row(Some(json!({"type": "message.delivered"}))), &PhoneHint::region("US"))).unwrap();
+        let none = serde_json::to_value(shown(
+            row(Some(json!({"type": "message.delivered"}))),
+            &PhoneHint::region("US"),
+        ))
+        .unwrap();
         assert!(none["body"].is_null() && none.get("body").is_some());
     }
 

@@ -6,9 +6,9 @@ use futures_util::future::BoxFuture;
 use crate::domain::{Failure, Phone};
 use crate::http::messages::{SendError, SendRequest, Sender};
 use crate::http::sync_routes::{self, DeskError, Who};
+use crate::sync::Desk;
 use crate::sync::request::{self, Pair, RequestError};
 use crate::sync::send::{SendFailure, send};
-use crate::sync::Desk;
 use crate::vendors::OutboundText;
 
 /// The only door through which a text leaves.
@@ -25,13 +25,15 @@ impl Sender for Outgoing {
                 conversation_id: request.conversation_id,
                 correlation_id: request.correlation_id,
             };
-            send(&self.desk, &request.to, &text).await.map_err(|failure| match failure {
-                SendFailure::OptedOut => SendError::OptedOut,
-                SendFailure::NotConfigured => SendError::NotConfigured,
-                SendFailure::Unavailable { retry_after } => SendError::Unavailable { retry_after },
-                SendFailure::Refused { code } => SendError::Refused { code },
-                SendFailure::Unknown => SendError::Unknown,
-            })
+            send(&self.desk, &request.to, &text)
+                .await
+                .map_err(|failure| match failure {
+                    SendFailure::OptedOut => SendError::OptedOut,
+                    SendFailure::NotConfigured => SendError::NotConfigured,
+                    SendFailure::Unavailable { retry_after } => SendError::Unavailable { retry_after },
+                    SendFailure::Refused { code } => SendError::Refused { code },
+                    SendFailure::Unknown | SendFailure::Taken { .. } => SendError::Unknown,
+                })
         }
         .boxed()
     }

@@ -16,20 +16,19 @@ use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::ingest::{Ingest, Outbox, Rules as IngestRules, Spool, stored_order_key};
+use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
 use crate::queue::{Engine, Limits, RetryPolicy};
 use crate::router::Router;
-use crate::store::{self, Db, echoes};
+use crate::store::spool::Spool;
+use crate::store::{self, Db};
 use crate::sync::{Desk, Rules};
 use crate::vendors::Vendors;
-use crate::{http, ops};
+use crate::{http, ops, schedule};
 
 use bridges::{Outgoing, Requests};
 
 /// How long the database may take to answer at boot.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
-/// How often echoes that can no longer come back are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// The database did not answer at boot: exit code 69.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +51,15 @@ struct Task {
     handle: JoinHandle<()>,
 }
 
+impl Task {
+    fn spawn(name: &'static str, work: BoxFuture<'static, ()>) -> Self {
+        Self {
+            name,
+            handle: tokio::spawn(work),
+        }
+    }
+}
+
 /// Who is told to stop, in this order.
 #[derive(Clone, Debug, Default)]
 struct Stops {
@@ -61,7 +69,9 @@ struct Stops {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,6 +109,7 @@ impl App {
             hint: rules.hint.clone(),
             own: rules.own.clone(),
             allowed: settings.aloware.allowed_events.clone(),
+            location: settings.ghl.location_id.clone(),
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;
@@ -112,6 +123,7 @@ impl App {
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
         let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
+        let metrics = ops::metrics::install();
         let state = http::State {
             settings: Arc::clone(&settings),
             db: db.clone(),
@@ -120,12 +132,18 @@ impl App {
             rules: intake,
             sender: Arc::new(Outgoing { desk: desk.clone() }),
             desk: Arc::new(Requests { desk }),
-            metrics: ops::metrics::install(),
+            metrics: metrics.clone(),
         };
         let server = http::server(state, listener)?;
         let handle = server.handle();
         let stops = Stops::default();
-        let tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        if let Some(handle) = metrics {
+            tasks.push(Task::spawn(
+                "metrics",
+                ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed(),
+            ));
+        }
         Ok(Self {
             address,
             db,
@@ -153,9 +171,10 @@ impl App {
 
     /// Waits until a task ends that should not; answers its name.
     pub async fn ended_early(&mut self) -> &'static str {
-        let ends = self.tasks.iter_mut().map(|task| (&mut task.handle).map(|_| task.name).boxed());
-        let (name, _, _) = futures_util::future::select_all(ends).await;
-        name
+        let ends = self.tasks.iter_mut().map(|task| (&mut task.handle).boxed());
+        let (_, index, _) = futures_util::future::select_all(ends).await;
+        // A task is awaited once: what has ended is not joined again.
+        self.tasks.remove(index).name
     }
 
     /// Drains: listener, ingest, workers, pool. What is not finished within the
@@ -169,7 +188,9 @@ impl App {
 }
 
 async fn join(tasks: Vec<Task>, stops: &Stops) {
-    let (first, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.name != "workers" && task.name != "prune");
+    let (first, rest): (Vec<Task>, Vec<Task>) = tasks
+        .into_iter()
+        .partition(|task| matches!(task.name, "listener" | "ingest"));
     for task in first {
         report(task).await;
     }
@@ -198,32 +219,18 @@ fn spawn_all(
             tracing::error!(%error, "the listener failed");
         }
     };
-    let named = |name: &'static str, work: BoxFuture<'static, ()>| Task {
-        name,
-        handle: tokio::spawn(work),
+    let scheduled = schedule::run(db.clone(), stops.workers.clone());
+    let schedule = async move {
+        if let Err(error) = scheduled.await {
+            tracing::error!(%error, "the schedule failed");
+        }
     };
     vec![
-        named("listener", listener.boxed()),
-        named("ingest", outbox.run(stops.ingest.clone()).boxed()),
-        named("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
-        named("prune", prune(db.clone(), stops.workers.clone()).boxed()),
+        Task::spawn("listener", listener.boxed()),
+        Task::spawn("ingest", outbox.run(stops.ingest.clone()).boxed()),
+        Task::spawn("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
+        Task::spawn("schedule", schedule.boxed()),
     ]
-}
-
-async fn prune(db: Db, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-        let pruned = match db.client().await {
-            Ok(client) => echoes::prune(&client).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = pruned {
-            tracing::warn!(%error, "old echoes were not removed; trying again later");
-        }
-    }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -58,9 +58,7 @@ const READ: usize = 16 * 1024;
 /// Reads a message body.
 pub fn classify(body: &str) -> Verdict {
     let shown = body.trim_start_matches(|c: char| c.is_whitespace() || invisible(c));
-    let head = shown
-        .get(..shown.floor_char_boundary(READ))
-        .unwrap_or(shown);
+    let head = shown.get(..shown.floor_char_boundary(READ)).unwrap_or(shown);
     let verdict = read(head);
     if verdict.kind == Kind::None && head.len() < shown.len() {
         return Verdict::new(Kind::Review, "unread-tail");
@@ -76,9 +74,7 @@ pub fn decide(body: &str, signal: Option<VendorSignal>) -> Verdict {
     }
     let verdict = classify(body);
     match (signal, verdict.kind) {
-        (Some(VendorSignal::Start), Kind::None | Kind::Help) => {
-            Verdict::new(Kind::Review, "vendor-start-alone")
-        }
+        (Some(VendorSignal::Start), Kind::None | Kind::Help) => Verdict::new(Kind::Review, "vendor-start-alone"),
         (Some(VendorSignal::Help), Kind::Start) => Verdict::new(Kind::Review, "vendor-disagrees"),
         (Some(VendorSignal::Help), Kind::None) => Verdict::new(Kind::Help, "vendor-help"),
         _ => verdict,
@@ -140,9 +136,7 @@ fn own_words(own: &str) -> Verdict {
         Found::Held(rule) => Verdict::new(Kind::Review, clauses.net().unwrap_or(rule)),
         Found::Nothing => clauses
             .net()
-            .map_or(Verdict::new(Kind::None, "ordinary"), |r| {
-                Verdict::new(Kind::Review, r)
-            }),
+            .map_or(Verdict::new(Kind::None, "ordinary"), |r| Verdict::new(Kind::Review, r)),
     }
 }
 

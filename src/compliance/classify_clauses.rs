@@ -64,8 +64,7 @@ impl<'a> Clauses<'a> {
         let Some(first) = self.sentences.first() else {
             return false;
         };
-        let ids =
-            ["fwd", "fw", "forwarded"].map(|w| words().look_up(w).map_or(u16::MAX, |(id, _)| id));
+        let ids = ["fwd", "fw", "forwarded"].map(|w| words().look_up(w).map_or(u16::MAX, |(id, _)| id));
         first.len() <= 2 && self.sentences.len() > 1 && first.iter().any(|w| ids.contains(&w.id))
     }
 
@@ -73,11 +72,8 @@ impl<'a> Clauses<'a> {
     /// only a bare keyword can be laughed off.
     pub(super) fn retracted(&self, rule: &str) -> bool {
         let bare = rule.starts_with("keyword");
-        self.first(
-            |p| p.effect == Effect::Retract && (bare || p.rule == "kidding"),
-            &[],
-        )
-        .is_some()
+        self.first(|p| p.effect == Effect::Retract && (bare || p.rule == "kidding"), &[])
+            .is_some()
     }
 
     /// The stop rules, clause by clause.
@@ -92,11 +88,7 @@ impl<'a> Clauses<'a> {
                 _ => {}
             }
         }
-        if self
-            .clauses
-            .iter()
-            .any(|(base, clause)| self.ultimatum(*base, clause))
-        {
+        if self.clauses.iter().any(|(base, clause)| self.ultimatum(*base, clause)) {
             return Found::Stop("keyword-clause");
         }
         let footer = self.covered(&[Effect::Footer]);
@@ -107,10 +99,7 @@ impl<'a> Clauses<'a> {
                     continue;
                 }
                 for pattern in words().starting(*word) {
-                    if !matches!(
-                        pattern.effect,
-                        Effect::Stop | Effect::StopSelf | Effect::StopObject
-                    ) {
+                    if !matches!(pattern.effect, Effect::Stop | Effect::StopSelf | Effect::StopObject) {
                         continue;
                     }
                     let Some(end) = pattern.end(clause, at, CLASSES.marks, &mut steps) else {
@@ -135,12 +124,8 @@ impl<'a> Clauses<'a> {
     fn ultimatum(&self, base: usize, clause: &[Word]) -> bool {
         let c = &*CLASSES;
         let before = base.checked_sub(1).and_then(|b| self.all.get(b));
-        let after = self
-            .all
-            .get(base + clause.len())
-            .filter(|w| w.gap == Gap::Joined);
-        let beside =
-            before.is_some_and(|w| w.id == c.but) || after.is_some_and(|w| w.is(c.or_else));
+        let after = self.all.get(base + clause.len()).filter(|w| w.gap == Gap::Joined);
+        let beside = before.is_some_and(|w| w.id == c.but) || after.is_some_and(|w| w.is(c.or_else));
         beside && alone(clause) == Some(Key::Strong)
     }
 
@@ -156,11 +141,7 @@ impl<'a> Clauses<'a> {
             &[Effect::Innocent]
         });
         let review = self.first(|p| p.effect == Effect::Review, &innocent);
-        let said = self
-            .all
-            .iter()
-            .filter(|w| !w.is(CLASSES.marks.filler))
-            .count();
+        let said = self.all.iter().filter(|w| !w.is(CLASSES.marks.filler)).count();
         let short = || {
             self.first(|p| p.effect == Effect::Short, &innocent)
                 .filter(|_| said <= 3)
@@ -175,10 +156,7 @@ impl<'a> Clauses<'a> {
         let mut base = 0;
         for sentence in &self.sentences {
             for (at, word) in sentence.iter().enumerate() {
-                for pattern in words()
-                    .starting(*word)
-                    .filter(|p| effects.contains(&p.effect))
-                {
+                for pattern in words().starting(*word).filter(|p| effects.contains(&p.effect)) {
                     let end = pattern.end(sentence, at, CLASSES.marks, &mut steps);
                     let cells = end.and_then(|end| covered.get_mut(base + at..base + end));
                     cells.into_iter().flatten().for_each(|c| *c = true);
@@ -190,11 +168,7 @@ impl<'a> Clauses<'a> {
     }
 
     /// The first pattern of some kind that stands clear of covered words.
-    fn first(
-        &self,
-        wanted: impl Fn(&Pattern) -> bool,
-        covered: &[bool],
-    ) -> Option<(&'static str, usize)> {
+    fn first(&self, wanted: impl Fn(&Pattern) -> bool, covered: &[bool]) -> Option<(&'static str, usize)> {
         let mut steps = STEPS;
         let mut base = 0;
         for sentence in &self.sentences {
@@ -221,10 +195,7 @@ impl<'a> Clauses<'a> {
 fn conjunction(words: &[Word]) -> Option<usize> {
     let c = &*CLASSES;
     words.iter().enumerate().position(|(at, word)| {
-        let (before, after) = (
-            at.checked_sub(1).and_then(|b| words.get(b)),
-            words.get(at + 1),
-        );
+        let (before, after) = (at.checked_sub(1).and_then(|b| words.get(b)), words.get(at + 1));
         let (Some(before), Some(after)) = (before, after) else {
             return word.is(c.conj) && after.is_some();
         };
@@ -238,10 +209,5 @@ fn conjunction(words: &[Word]) -> Option<usize> {
 }
 
 fn negated_before(words: &[Word], at: usize) -> bool {
-    words
-        .iter()
-        .take(at)
-        .rev()
-        .take(REACH)
-        .any(|w| w.is(CLASSES.neg))
+    words.iter().take(at).rev().take(REACH).any(|w| w.is(CLASSES.neg))
 }

@@ -110,11 +110,7 @@ pub(super) fn without_links(text: &str) -> Cow<'_, str> {
             || w.split_once('@')
                 .is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
     };
-    Cow::Owned(
-        text.split_inclusive(char::is_whitespace)
-            .filter(|w| !link(w))
-            .collect(),
-    )
+    Cow::Owned(text.split_inclusive(char::is_whitespace).filter(|w| !link(w)).collect())
 }
 
 /// What is left of a message once a reaction wrapper (`Liked “…”`) is taken
@@ -185,8 +181,7 @@ fn reacts(before: &str) -> bool {
         .chars()
         .any(|c| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace());
     let phrase = words.join(" ");
-    word_list().reactions.contains(phrase.as_str())
-        || (sign && matches!(phrase.as_str(), "to" | "a"))
+    word_list().reactions.contains(phrase.as_str()) || (sign && matches!(phrase.as_str(), "to" | "a"))
 }
 
 /// Splits a message from its mail signature or the text it quotes.

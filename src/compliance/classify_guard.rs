@@ -88,12 +88,7 @@ pub(super) fn guard(pattern: &Pattern, clause: &[Word], at: usize, end: usize) -
         other => return other,
     }
     let after = || clause.iter().skip(end).take(REACH * 2);
-    let before = clause
-        .iter()
-        .take(at)
-        .rev()
-        .take(REACH)
-        .any(|w| w.is(c.time));
+    let before = clause.iter().take(at).rev().take(REACH).any(|w| w.is(c.time));
     if before || after().any(|w| w.is(c.time)) {
         return Guard::Held("limited");
     }
@@ -109,10 +104,7 @@ pub(super) fn guard(pattern: &Pattern, clause: &[Word], at: usize, end: usize) -
         if inside || (after().any(|w| w.is(c.other)) && !named) {
             return Guard::Held("other-object");
         }
-    } else if pattern.effect == Effect::Stop
-        && after().next().is_some_and(|w| w.is(c.article))
-        && !named
-    {
+    } else if pattern.effect == Effect::Stop && after().next().is_some_and(|w| w.is(c.article)) && !named {
         return Guard::Held("other-object");
     }
     Guard::Clear

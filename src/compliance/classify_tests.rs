@@ -49,10 +49,7 @@ fn hold_to_the_bar(file: &Path) -> usize {
             continue;
         }
         inexact += 1;
-        let told = format!(
-            "{:?}: {} not {} by {}",
-            case.body, got, case.label, verdict.rule
-        );
+        let told = format!("{:?}: {} not {} by {}", case.body, got, case.label, verdict.rule);
         if case.alt.as_deref() != Some(got) {
             neither.push(told.clone());
         } else if std::env::args().any(|a| a == "--nocapture") {
@@ -60,20 +57,14 @@ fn hold_to_the_bar(file: &Path) -> usize {
         }
         let bad = match case.label.as_str() {
             "none" => got == "stop" || got == "start",
-            "stop" | "review" => {
-                got == "none" && case.alt.as_deref() != Some("none") || got == "start"
-            }
+            "stop" | "review" => got == "none" && case.alt.as_deref() != Some("none") || got == "start",
             _ => true,
         };
         if bad {
             broken.push(told);
         }
     }
-    println!(
-        "{}: {} messages, {inexact} not exact",
-        file.display(),
-        cases.len()
-    );
+    println!("{}: {} messages, {inexact} not exact", file.display(), cases.len());
     for ((label, got), count) in &table {
         println!("  {label:>6} -> {got:<6} {count}");
     }
@@ -89,8 +80,7 @@ fn own_set_is_held_to_the_bar() {
 
 #[test]
 fn shared_corpus_is_held_to_the_bar_when_present() {
-    let places =
-        ["../shared", "../../shared"].map(|p| root().join(p).join("data/optout-corpus.jsonl"));
+    let places = ["../shared", "../../shared"].map(|p| root().join(p).join("data/optout-corpus.jsonl"));
     match places.iter().find(|p| p.exists()) {
         Some(file) => {
             hold_to_the_bar(file);
@@ -109,8 +99,7 @@ fn every_line_of_the_word_files_is_understood() {
 
 #[test]
 fn own_set_is_well_formed() {
-    let text =
-        std::fs::read_to_string(root().join("tests/fixtures/optout-own.jsonl")).expect("own set");
+    let text = std::fs::read_to_string(root().join("tests/fixtures/optout-own.jsonl")).expect("own set");
     let cases: Vec<Case> = text
         .lines()
         .map(|l| serde_json::from_str(l).expect("labelled line"))
@@ -125,13 +114,7 @@ fn own_set_is_well_formed() {
 #[test]
 fn the_vendor_stop_wins_and_its_start_needs_the_word() {
     let with = |body, signal| decide(body, Some(signal)).kind;
-    for body in [
-        "START",
-        "see you Friday",
-        "help",
-        "",
-        "don't stop texting me",
-    ] {
+    for body in ["START", "see you Friday", "help", "", "don't stop texting me"] {
         assert_eq!(with(body, VendorSignal::Stop), Kind::Stop, "{body}");
     }
     assert_eq!(with("START", VendorSignal::Start), Kind::Start);
@@ -149,10 +132,7 @@ fn the_vendor_stop_wins_and_its_start_needs_the_word() {
 fn a_reaction_hides_its_quotation_but_not_what_follows_it() {
     let kind = |body: &str| classify(body).kind;
     assert_eq!(kind("Loved “Reply STOP to end”"), Kind::None);
-    assert_eq!(
-        kind("Loved “Reply STOP to end” now stop texting me"),
-        Kind::Stop
-    );
+    assert_eq!(kind("Loved “Reply STOP to end” now stop texting me"), Kind::Stop);
     assert_eq!(kind("Liked \"Reply STOP to end\"\nSTOP"), Kind::Stop);
     assert_eq!(kind("Liked \"that\" stop texting me \"now\""), Kind::Review);
     assert_eq!(kind("I said “stop texting me”"), Kind::Stop);
@@ -177,10 +157,7 @@ fn an_opt_in_is_never_read_into_an_odd_spelling() {
 
 #[test]
 fn a_signature_may_hide_a_request_but_a_quoted_reply_does_not() {
-    assert_eq!(
-        classify("Sounds good\n--\nplease stop texting me").kind,
-        Kind::Review
-    );
+    assert_eq!(classify("Sounds good\n--\nplease stop texting me").kind, Kind::Review);
     assert_eq!(
         classify("Sounds good\n\nOn Monday Ann wrote:\n> Reply STOP\n> stop texting me").kind,
         Kind::None
@@ -191,26 +168,18 @@ fn a_signature_may_hide_a_request_but_a_quoted_reply_does_not() {
 fn a_huge_body_is_read_at_its_head_and_never_passed_over() {
     let filler = "we looked at the house again ".repeat(40_000);
     assert_eq!(classify(&format!("STOP\n{filler}")).kind, Kind::Stop);
-    assert_eq!(
-        classify(&format!("stop texting me. {filler}")).kind,
-        Kind::Stop
-    );
+    assert_eq!(classify(&format!("stop texting me. {filler}")).kind, Kind::Stop);
     assert_eq!(
         classify(&format!("{}STOP", "\u{200b} ".repeat(300_000))).kind,
         Kind::Stop
     );
-    assert_eq!(
-        classify(&format!("{filler} stop texting me")).rule,
-        "unread-tail"
-    );
+    assert_eq!(classify(&format!("{filler} stop texting me")).rule, "unread-tail");
 }
 
 /// Invisible characters that may be sprinkled into a word.
 const SPRINKLES: [&str; 6] = ["", "\u{200b}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
 /// What may stand around a word.
-const EDGES: [&str; 12] = [
-    "", " ", ".", "!", "?!", "...", "\"", "*", "(", ")", "\n", " - ",
-];
+const EDGES: [&str; 12] = ["", " ", ".", "!", "?!", "...", "\"", "*", "(", ")", "\n", " - "];
 
 proptest! {
     #[test]

@@ -67,8 +67,7 @@ fn opt_in(all: &[Word], exact: bool) -> Option<Verdict> {
 fn keywords_only(all: &[Word]) -> Option<Verdict> {
     // As written first: listed phrases may contain words that are courtesies.
     let first = all.iter().filter(|w| !w.is(EXTRA));
-    let key =
-        exactly(first).or_else(|| exactly(all.iter().filter(|w| !w.is(MARKS.filler | EXTRA))));
+    let key = exactly(first).or_else(|| exactly(all.iter().filter(|w| !w.is(MARKS.filler | EXTRA))));
     let (key, _) = key.or_else(|| sequence(all))?;
     let digits = all.iter().any(|w| w.is(EXTRA));
     let yesno = all.iter().any(|w| w.is(MARKS.yesno));
@@ -113,10 +112,7 @@ fn sequence(all: &[Word]) -> Option<(Key, usize)> {
         Key::Start,
         Key::Help,
     ];
-    order
-        .into_iter()
-        .find(|k| keys.contains(k))
-        .map(|k| (k, at))
+    order.into_iter().find(|k| keys.contains(k)).map(|k| (k, at))
 }
 
 /// The key of one sentence or line that is nothing but a keyword.
@@ -124,8 +120,7 @@ pub(super) fn alone(clause: &[Word]) -> Option<Key> {
     if clause.len() > 8 || clause.iter().all(|w| w.is(MARKS.filler | EXTRA)) {
         return None;
     }
-    let key =
-        exactly(clause.iter()).or_else(|| exactly(clause.iter().filter(|w| !w.is(MARKS.filler))));
+    let key = exactly(clause.iter()).or_else(|| exactly(clause.iter().filter(|w| !w.is(MARKS.filler))));
     key.or_else(|| sequence(clause)).map(|(k, _)| k)
 }
 

@@ -34,9 +34,7 @@ impl Text {
             let apostrophe_lost = text == "t" && gap == Gap::Joined;
             if let Some((id, mask)) = contraction(before).filter(|_| apostrophe_lost) {
                 before = text;
-                out.last_mut()
-                    .into_iter()
-                    .for_each(|w| (w.id, w.mask) = (id, mask));
+                out.last_mut().into_iter().for_each(|w| (w.id, w.mask) = (id, mask));
                 continue;
             }
             before = text;
@@ -67,11 +65,7 @@ fn contraction(before: &str) -> Option<(u16, u64)> {
 fn known(text: &str, gap: Gap) -> Word {
     let lists = words();
     let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let extra = if digits || BRANDS.contains(&text) {
-        EXTRA
-    } else {
-        0
-    };
+    let extra = if digits || BRANDS.contains(&text) { EXTRA } else { 0 };
     let found = lists.look_up(text);
     if extra != 0 || found.is_some() {
         let (id, mask) = found.unwrap_or((0, 0));
@@ -103,27 +97,16 @@ fn clock(text: &str) -> bool {
 
 /// A known word under stretched letters: `stooop`, `meeee`, `offff`.
 fn unstretched(text: &str) -> Option<String> {
-    let longest = text
-        .as_bytes()
-        .chunk_by(|a, b| a == b)
-        .map(<[u8]>::len)
-        .max()?;
+    let longest = text.as_bytes().chunk_by(|a, b| a == b).map(<[u8]>::len).max()?;
     if !text.is_ascii() || longest < 2 || text.len() > 64 {
         return None;
     }
     let squeeze = |keep: usize| -> String {
         let runs = text.as_bytes().chunk_by(|a, b| a == b);
-        runs.flat_map(|r| r.iter().take(keep).map(|b| char::from(*b)))
-            .collect()
+        runs.flat_map(|r| r.iter().take(keep).map(|b| char::from(*b))).collect()
     };
-    let keyword = |w: String| {
-        Some(w).filter(|w| {
-            matches!(
-                w.as_str(),
-                "stop" | "unsubscribe" | "cancel" | "quit" | "unsub"
-            )
-        })
-    };
+    let keyword =
+        |w: String| Some(w).filter(|w| matches!(w.as_str(), "stop" | "unsubscribe" | "cancel" | "quit" | "unsub"));
     let knows = |w: &String| words().look_up(w).is_some();
     if longest >= 3 {
         let known = keyword(squeeze(1)).or_else(|| Some(squeeze(2)).filter(knows));
@@ -134,9 +117,8 @@ fn unstretched(text: &str) -> Option<String> {
 
 /// A known word under digits for letters: `st0p`, `un5ubscribe`.
 fn unsigned(text: &str) -> Option<String> {
-    let mixed = text.len() >= 3
-        && text.bytes().any(|b| b.is_ascii_digit())
-        && text.bytes().any(|b| b.is_ascii_alphabetic());
+    let mixed =
+        text.len() >= 3 && text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().any(|b| b.is_ascii_alphabetic());
     mixed.then(|| text.chars().map(|c| leet(c).unwrap_or(c)).collect())
 }
 
@@ -145,8 +127,7 @@ fn misspelt(text: &str) -> Option<String> {
     if !(8..=14).contains(&text.len()) || !text.is_ascii() {
         return None;
     }
-    let unsubscribe =
-        text.starts_with('u') && text.contains("sub") && distance(text, "unsubscribe") <= 2;
+    let unsubscribe = text.starts_with('u') && text.contains("sub") && distance(text, "unsubscribe") <= 2;
     if unsubscribe {
         return Some("unsubscribe".to_owned());
     }
@@ -161,10 +142,7 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<u8>, Vec<u8>) = (a.bytes().collect(), b.bytes().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     let cell = |rows: &Vec<Vec<usize>>, i: usize, j: usize| {
-        rows.get(i)
-            .and_then(|r| r.get(j))
-            .copied()
-            .unwrap_or(usize::MAX / 2)
+        rows.get(i).and_then(|r| r.get(j)).copied().unwrap_or(usize::MAX / 2)
     };
     for i in 1..=a.len() {
         rows.push(vec![i]);

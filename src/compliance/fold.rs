@@ -98,10 +98,7 @@ pub fn fold(raw: &str) -> Folded {
 /// Squared and regional-indicator letters as plain ones. A pair of regional
 /// indicators is a flag and becomes a gap.
 fn plain_letters(raw: &str) -> Cow<'_, str> {
-    if !raw
-        .chars()
-        .any(|c| boxed(c).is_some() || regional(c).is_some())
-    {
+    if !raw.chars().any(|c| boxed(c).is_some() || regional(c).is_some()) {
         return Cow::Borrowed(raw);
     }
     let mut out = String::with_capacity(raw.len());
@@ -150,18 +147,10 @@ impl Words {
                 self.end_word();
             }
             '-' if self.spaced => self.widen(Gap::Soft),
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                self.widen(Gap::Line)
-            }
-            '.' | '!' | '?' | ';' | '。' | '؟' | '؛' | '।' | '¿' | '¡' => {
-                self.widen(Gap::Hard)
-            }
-            ',' | ':' | '(' | ')' | '[' | ']' | '—' | '–' | '|' | '•' | '、' | '،' => {
-                self.widen(Gap::Soft)
-            }
-            '"' | '“' | '”' | '„' | '«' | '»' | '‹' | '›' | '「' | '」' | '\u{fffd}' => {
-                self.end_word()
-            }
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.widen(Gap::Line),
+            '.' | '!' | '?' | ';' | '。' | '؟' | '؛' | '।' | '¿' | '¡' => self.widen(Gap::Hard),
+            ',' | ':' | '(' | ')' | '[' | ']' | '—' | '–' | '|' | '•' | '、' | '،' => self.widen(Gap::Soft),
+            '"' | '“' | '”' | '„' | '«' | '»' | '‹' | '›' | '「' | '」' | '\u{fffd}' => self.end_word(),
             _ if c.is_whitespace() || c.is_ascii() => self.end_word(),
             _ => self.widen(Gap::Soft),
         }
@@ -225,10 +214,7 @@ impl Words {
         }
         let spans = std::mem::take(&mut self.spans);
         for run in spans.chunk_by(|a, b| single(a) && single(b)) {
-            let letters: String = run
-                .iter()
-                .filter_map(|s| self.text.get(s.from..s.to))
-                .collect();
+            let letters: String = run.iter().filter_map(|s| self.text.get(s.from..s.to)).collect();
             let alphabetic = letters.chars().filter(|c| c.is_alphabetic()).count();
             match run.first() {
                 Some(first) if run.len() >= 3 && alphabetic >= 2 => {

@@ -119,10 +119,7 @@ impl Lists {
         };
         let name = name.trim();
         if name.starts_with('%') {
-            let ways = body
-                .split('/')
-                .map(|w| w.split_whitespace().collect())
-                .collect();
+            let ways = body.split('/').map(|w| w.split_whitespace().collect()).collect();
             self.macros.insert(name, ways);
             return;
         }
@@ -228,12 +225,8 @@ impl Lists {
 
     /// The patterns whose first element takes `word`, in file order.
     pub(super) fn starting(&self, word: Word) -> impl Iterator<Item = &Pattern> {
-        let ids = self
-            .first
-            .get(usize::from(word.id))
-            .map_or(&[][..], Vec::as_slice);
-        ids.iter()
-            .filter_map(|at| self.patterns.get(usize::from(*at)))
+        let ids = self.first.get(usize::from(word.id)).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|at| self.patterns.get(usize::from(*at)))
     }
 
     /// The longest keyword at the head of `ids`, and how many words it takes.

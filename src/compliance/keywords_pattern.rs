@@ -65,13 +65,7 @@ const MANY: usize = 6;
 impl Pattern {
     /// Where the pattern ends if it matches `clause` at `at`. `steps` is the
     /// work still allowed for the message.
-    pub(super) fn end(
-        &self,
-        clause: &[Word],
-        at: usize,
-        marks: Marks,
-        steps: &mut u32,
-    ) -> Option<usize> {
+    pub(super) fn end(&self, clause: &[Word], at: usize, marks: Marks, steps: &mut u32) -> Option<usize> {
         if self.opens && !clause.iter().take(at).all(|w| w.is(marks.filler)) {
             return None;
         }
@@ -89,13 +83,7 @@ pub(super) struct Marks {
     pub(super) tail: u64,
 }
 
-fn walk(
-    elems: &[Elem],
-    clause: &[Word],
-    at: usize,
-    tail: Option<u64>,
-    steps: &mut u32,
-) -> Option<usize> {
+fn walk(elems: &[Elem], clause: &[Word], at: usize, tail: Option<u64>, steps: &mut u32) -> Option<usize> {
     *steps = steps.checked_sub(1)?;
     let Some((elem, rest)) = elems.split_first() else {
         let closed = tail.is_none_or(|t| clause.iter().skip(at).all(|w| w.is(t)));
@@ -145,25 +133,15 @@ pub(super) fn parse_pattern(line: &'static str, lists: &mut Lists) -> Option<Vec
             .flat_map(|r| ways.iter().map(|w| [r.as_slice(), w].concat()))
             .collect();
     }
-    rows.iter()
-        .map(|row| row_pattern(rule, effect, row, lists))
-        .collect()
+    rows.iter().map(|row| row_pattern(rule, effect, row, lists)).collect()
 }
 
-fn row_pattern(
-    rule: &'static str,
-    effect: Effect,
-    row: &[&'static str],
-    lists: &mut Lists,
-) -> Option<Pattern> {
+fn row_pattern(rule: &'static str, effect: Effect, row: &[&'static str], lists: &mut Lists) -> Option<Pattern> {
     let opens = row.first() == Some(&"^");
     let closes = row.last() == Some(&"$");
     let places = row.iter().filter(|i| !matches!(**i, "^" | "$"));
     let elems: Option<Vec<Elem>> = places.map(|item| place(item, lists)).collect();
-    let elems = elems.filter(|e| {
-        e.first()
-            .is_some_and(|f| f.repeat == Repeat::Once && !f.any)
-    })?;
+    let elems = elems.filter(|e| e.first().is_some_and(|f| f.repeat == Repeat::Once && !f.any))?;
     Some(Pattern {
         rule,
         effect,

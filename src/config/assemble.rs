@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use super::Problems;
 use super::keys;
-use super::quantities::{
-    DAY, HOUR, MILLISECOND, MINUTE, duration, number, rate, size, write_duration,
-};
+use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, duration, number, rate, size, write_duration};
 use super::read::Reading;
 use super::sections::{
-    Aloware, CallSurface, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings,
-    SourceOfTruth, Sync, Texting, TextingVendor,
+    Aloware, CallSurface, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings, SourceOfTruth, Sync,
+    Texting, TextingVendor,
 };
 use super::values;
 
@@ -29,9 +27,7 @@ pub(super) fn database_only(mut reading: Reading) -> Result<Database, Problems> 
 }
 
 fn finish<T>(value: Option<T>, reading: Reading) -> Result<T, Problems> {
-    value
-        .filter(|_| reading.problems.is_empty())
-        .ok_or(reading.problems)
+    value.filter(|_| reading.problems.is_empty()).ok_or(reading.problems)
 }
 
 fn all(r: &mut Reading) -> Option<Settings> {
@@ -42,10 +38,7 @@ fn all(r: &mut Reading) -> Option<Settings> {
     let texting = texting(r);
     let sync = sync(r);
     let jobs = jobs(r);
-    let timeout = r.need(
-        &keys::HTTP_TIMEOUT,
-        duration(MILLISECOND * 100..=MINUTE * 5),
-    );
+    let timeout = r.need(&keys::HTTP_TIMEOUT, duration(MILLISECOND * 100..=MINUTE * 5));
     let admin_secret = r.need(&keys::ADMIN_SECRET, values::secret);
     let alert_webhook_url = r.want(&keys::ALERT_WEBHOOK_URL, values::secret_url);
     let reconcile_cron = r.need(&keys::RECONCILE_CRON, values::cron);
@@ -70,10 +63,7 @@ fn server(r: &mut Reading) -> Option<Server> {
     let formats = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
     let bind = r.need(&keys::BIND, values::socket);
     let body_limit = r.need(&keys::BODY_LIMIT, size(256..=64 << 20));
-    let shutdown_grace = r.need(
-        &keys::SHUTDOWN_GRACE,
-        duration(Duration::ZERO..=MINUTE * 10),
-    );
+    let shutdown_grace = r.need(&keys::SHUTDOWN_GRACE, duration(Duration::ZERO..=MINUTE * 10));
     let log = r.need(&keys::LOG, values::log_filter);
     let log_format = r.need(&keys::LOG_FORMAT, values::one_of(&formats));
     Some(Server {
@@ -126,10 +116,7 @@ fn ghl(r: &mut Reading) -> Option<Ghl> {
 }
 
 fn aloware(r: &mut Reading) -> Option<Aloware> {
-    let surfaces = [
-        ("documented", CallSurface::Documented),
-        ("legacy", CallSurface::Legacy),
-    ];
+    let surfaces = [("documented", CallSurface::Documented), ("legacy", CallSurface::Legacy)];
     let base_url = r.need(&keys::ALOWARE_BASE_URL, values::base_url);
     let api_token = r.need(&keys::ALOWARE_API_TOKEN, values::secret);
     let webhook_user = r.need(&keys::ALOWARE_WEBHOOK_USER, values::basic_user);
@@ -156,7 +143,7 @@ fn texting(r: &mut Reading) -> Option<Texting> {
     let base_url = r.want(&keys::TEXTING_BASE_URL, values::base_url);
     let api_key = r.want(&keys::TEXTING_API_KEY, values::secret);
     let webhook_secrets = r.list(&keys::TEXTING_WEBHOOK_SECRET, values::rotating_secrets);
-    let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::items);
+    let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::own_numbers);
     let location_id = r.want(&keys::TEXTING_LOCATION_ID, values::text);
     let sync_to_aloware = r.need(&keys::TEXTING_SYNC_TO_ALOWARE, values::switch);
     let vendor = r.need(
@@ -180,10 +167,7 @@ fn sync(r: &mut Reading) -> Option<Sync> {
         ("aloware", SourceOfTruth::Aloware),
         ("merge", SourceOfTruth::Merge),
     ];
-    let links = [
-        ("note", RecordingLinks::Note),
-        ("omit", RecordingLinks::Omit),
-    ];
+    let links = [("note", RecordingLinks::Note), ("omit", RecordingLinks::Omit)];
     let contact_source_of_truth = r.need(&keys::SOURCE_OF_TRUTH, values::one_of(&sources));
     let recording_links = r.need(&keys::RECORDING_LINKS, values::one_of(&links));
     let default_region = r.need(&keys::DEFAULT_REGION, values::region);
@@ -200,27 +184,14 @@ fn jobs(r: &mut Reading) -> Option<Jobs> {
     let concurrency = r.need(&keys::JOBS_CONCURRENCY, number(1..=1024));
     let retry_limit = r.need(&keys::JOBS_RETRY_LIMIT, number(1..=1000));
     let retry_delay = r.need(&keys::JOBS_RETRY_DELAY, duration(MILLISECOND * 10..=DAY));
-    let retry_max_delay = r.need(
-        &keys::JOBS_RETRY_MAX_DELAY,
-        duration(MILLISECOND * 10..=DAY * 7),
-    );
+    let retry_max_delay = r.need(&keys::JOBS_RETRY_MAX_DELAY, duration(MILLISECOND * 10..=DAY * 7));
     let lease = r.need(&keys::JOBS_LEASE, duration(MILLISECOND * 500..=HOUR));
-    let poll_interval = r.need(
-        &keys::JOBS_POLL_INTERVAL,
-        duration(MILLISECOND * 10..=MINUTE * 5),
-    );
+    let poll_interval = r.need(&keys::JOBS_POLL_INTERVAL, duration(MILLISECOND * 10..=MINUTE * 5));
     if let (Some(first), Some(longest)) = (retry_delay, retry_max_delay)
         && longest < first
     {
-        let why = format!(
-            "is shorter than jobs.retry_delay, which is {}",
-            write_duration(first)
-        );
-        r.refuse(
-            &keys::JOBS_RETRY_MAX_DELAY,
-            &why,
-            Some(&write_duration(longest)),
-        );
+        let why = format!("is shorter than jobs.retry_delay, which is {}", write_duration(first));
+        r.refuse(&keys::JOBS_RETRY_MAX_DELAY, &why, Some(&write_duration(longest)));
     }
     Some(Jobs {
         secret: secret?,

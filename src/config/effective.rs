@@ -77,15 +77,11 @@ fn line(key: &Key, reading: &Reading) -> EffectiveLine {
 fn value(kind: Kind, found: &Found) -> String {
     match found {
         Found::Unset | Found::Refused => quoted(""),
-        Found::One(text) if kind == Kind::SecretUrl => {
-            quoted(&without_password(text).unwrap_or(MASK.to_owned()))
-        }
+        Found::One(text) if kind == Kind::SecretUrl => quoted(&without_password(text).unwrap_or(MASK.to_owned())),
         Found::One(_) | Found::Many(_) if kind.is_secret() => quoted(MASK),
         Found::One(text) if kind == Kind::Integer && text.parse::<u32>().is_ok() => text.clone(),
         Found::One(text) if kind == Kind::Switch && text.parse::<bool>().is_ok() => text.clone(),
-        Found::One(text) if text.contains("://") => {
-            quoted(&without_password(text).unwrap_or(MASK.to_owned()))
-        }
+        Found::One(text) if text.contains("://") => quoted(&without_password(text).unwrap_or(MASK.to_owned())),
         Found::One(text) => quoted(text),
         Found::Many(items) => {
             let items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
@@ -112,9 +108,7 @@ fn without_password(text: &str) -> Option<String> {
 
 /// A TOML basic string on one line. JSON's escapes are a subset of TOML's.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('\u{7f}', "\\u007f")
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 #[cfg(test)]
@@ -149,13 +143,7 @@ mod tests {
 
     #[test]
     fn quoted_text_is_one_line_of_toml() {
-        for text in [
-            "",
-            "plain",
-            "a \"b\" \\ c",
-            "two\nlines\ttab",
-            "\u{1b}\u{7f}é😀",
-        ] {
+        for text in ["", "plain", "a \"b\" \\ c", "two\nlines\ttab", "\u{1b}\u{7f}é😀"] {
             let written = quoted(text);
             assert!(!written.contains('\n'), "{written}");
             let table: toml::Table = format!("x = {written}").parse().expect("TOML");

@@ -178,10 +178,7 @@ mod tests {
         let names: BTreeSet<_> = TABLE.iter().map(|key| key.name).collect();
         let variables: Vec<_> = TABLE.iter().flat_map(|key| key.env).collect();
         assert_eq!(names.len(), TABLE.len());
-        assert_eq!(
-            variables.iter().collect::<BTreeSet<_>>().len(),
-            variables.len()
-        );
+        assert_eq!(variables.iter().collect::<BTreeSet<_>>().len(), variables.len());
     }
 
     #[test]

@@ -33,12 +33,11 @@ impl Reading {
                 }
                 Value::Table(_) => {
                     let hint = did_you_mean(&section, keys::sections());
-                    self.problems
-                        .add(format!("{section}: unknown section{hint}"));
+                    self.problems.add(format!("{section}: unknown section{hint}"));
                 }
-                _ => self.problems.add(format!(
-                    "{section}: unknown key; every key stands in a [section]"
-                )),
+                _ => self
+                    .problems
+                    .add(format!("{section}: unknown key; every key stands in a [section]")),
             }
         }
     }
@@ -74,10 +73,7 @@ impl Reading {
         for (name, value) in &env {
             let known = keys::is_variable(name) || keys::NOT_SETTINGS.contains(&name.as_str());
             if name.starts_with("DF_") && !known && !is_foreign(name, value) {
-                let hint = did_you_mean(
-                    name,
-                    keys::TABLE.iter().flat_map(|key| key.env.iter().copied()),
-                );
+                let hint = did_you_mean(name, keys::TABLE.iter().flat_map(|key| key.env.iter().copied()));
                 self.problems
                     .add(format!("{name}: unknown setting in the environment{hint}"));
             }
@@ -103,17 +99,12 @@ impl Reading {
             return direct.map(|text| (Found::One(text), Origin::Environment(variable.to_owned())));
         };
         let text = match (direct, read(Path::new(&path))) {
-            (Some(_), _) => Err(format!(
-                "set either {variable} or {file_variable}, not both"
-            )),
+            (Some(_), _) => Err(format!("set either {variable} or {file_variable}, not both")),
             (None, Err(error)) => Err(format!("the file it names cannot be read: {error}")),
-            (None, Ok(text)) => {
-                present(&text).ok_or_else(|| "the file it names is empty".to_owned())
-            }
+            (None, Ok(text)) => present(&text).ok_or_else(|| "the file it names is empty".to_owned()),
         };
         let found = text.map(Found::One).unwrap_or_else(|why| {
-            self.problems
-                .add(format!("{} ({file_variable}): {why}", key.name));
+            self.problems.add(format!("{} ({file_variable}): {why}", key.name));
             Found::Refused
         });
         Some((found, Origin::Environment(file_variable)))
@@ -156,10 +147,7 @@ fn written(kind: Kind, value: Value) -> Result<Found, String> {
 /// Line and reason only: the parser's own report quotes the line, secrets
 /// included.
 fn syntax(text: &str, error: &toml::de::Error) -> String {
-    let before = error
-        .span()
-        .and_then(|span| text.get(..span.start))
-        .unwrap_or_default();
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     format!(
         "df-middleware.toml: line {line} is no TOML: {}",

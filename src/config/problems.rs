@@ -46,10 +46,7 @@ impl std::error::Error for Problems {}
 
 /// `; did you mean X?` for the candidate nearest to a mistyped `name`, or
 /// nothing when none is near.
-pub(super) fn did_you_mean(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'static str>,
-) -> String {
+pub(super) fn did_you_mean(name: &str, candidates: impl IntoIterator<Item = &'static str>) -> String {
     candidates
         .into_iter()
         .map(|candidate| (edits(name, candidate), candidate))
@@ -67,9 +64,7 @@ fn edits(from: &str, to: &str) -> usize {
         let mut next = vec![done + 1];
         let mut beside = done + 1;
         for ((right, above), diagonal) in to.iter().zip(row.iter().skip(1)).zip(&row) {
-            beside = (beside + 1)
-                .min(above + 1)
-                .min(diagonal + usize::from(left != *right));
+            beside = (beside + 1).min(above + 1).min(diagonal + usize::from(left != *right));
             next.push(beside);
         }
         row = next;
@@ -90,10 +85,7 @@ mod tests {
 
     #[test]
     fn only_a_near_name_is_suggested() {
-        assert_eq!(
-            did_you_mean("DF_BIN", ["DF_BIND", "DF_LOG"]),
-            "; did you mean DF_BIND?"
-        );
+        assert_eq!(did_you_mean("DF_BIN", ["DF_BIND", "DF_LOG"]), "; did you mean DF_BIND?");
         assert_eq!(did_you_mean("DF_SOMETHING_ELSE", ["DF_BIND", "DF_LOG"]), "");
     }
 }

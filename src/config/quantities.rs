@@ -28,9 +28,7 @@ const DURATIONS: [(&str, Duration); 5] = [
 const SIZES: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// Reads a duration inside `bounds`.
-pub(super) fn duration(
-    bounds: RangeInclusive<Duration>,
-) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let value = any_duration(text).ok_or("is no duration: write 500ms, 5s, 10m, 1h or 90d")?;
         within(value, &bounds, |bound| write_duration(*bound))
@@ -51,8 +49,7 @@ where
     N: FromStr + PartialOrd + Display,
 {
     move |text| {
-        let value =
-            digits(text).ok_or_else(|| between("is no whole number", &bounds, N::to_string))?;
+        let value = digits(text).ok_or_else(|| between("is no whole number", &bounds, N::to_string))?;
         within(value, &bounds, N::to_string)
     }
 }
@@ -62,10 +59,9 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let (count, period) = text
         .split_once('/')
         .ok_or("is no rate: write requests per time, as in 80/10s")?;
-    let count = number(1..=100_000)(count.trim())
-        .map_err(|why| format!("the requests of a rate: {why}"))?;
-    let period = duration(MILLISECOND * 100..=HOUR)(period.trim())
-        .map_err(|why| format!("the time of a rate: {why}"))?;
+    let count = number(1..=100_000)(count.trim()).map_err(|why| format!("the requests of a rate: {why}"))?;
+    let period =
+        duration(MILLISECOND * 100..=HOUR)(period.trim()).map_err(|why| format!("the time of a rate: {why}"))?;
     Ok(Rate { count, period })
 }
 
@@ -94,16 +90,12 @@ fn write_size(value: usize) -> String {
 fn any_duration(text: &str) -> Option<Duration> {
     let start = text.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = text.split_at_checked(start)?;
-    let (_, unit) = DURATIONS
-        .iter()
-        .find(|(name, _)| *name == unit.trim_start())?;
+    let (_, unit) = DURATIONS.iter().find(|(name, _)| *name == unit.trim_start())?;
     unit.checked_mul(digits(count)?)
 }
 
 fn any_size(text: &str) -> Option<usize> {
-    let start = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let start = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at_checked(start)?;
     if unit.is_empty() {
         return digits(count);
@@ -114,16 +106,10 @@ fn any_size(text: &str) -> Option<usize> {
 
 /// Digits only: `FromStr` alone would also take a sign.
 fn digits<N: FromStr>(text: &str) -> Option<N> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-fn within<T: PartialOrd>(
-    value: T,
-    bounds: &RangeInclusive<T>,
-    show: impl Fn(&T) -> String,
-) -> Result<T, String> {
+fn within<T: PartialOrd>(value: T, bounds: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> Result<T, String> {
     if bounds.contains(&value) {
         Ok(value)
     } else {

@@ -65,9 +65,7 @@ impl Reading {
     pub(super) fn get(&self, key: &Key) -> (&Found, &Origin) {
         self.found
             .get(key.name)
-            .map_or((&Found::Unset, &Origin::Default), |(found, origin)| {
-                (found, origin)
-            })
+            .map_or((&Found::Unset, &Origin::Default), |(found, origin)| (found, origin))
     }
 
     /// Puts a text in place of what was found before.
@@ -76,11 +74,7 @@ impl Reading {
     }
 
     /// A value that must be there. `None` when its problem is noted.
-    pub(super) fn need<T>(
-        &mut self,
-        key: &Key,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(super) fn need<T>(&mut self, key: &Key, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let value = self.want(key, read)?;
         if value.is_none() {
             let variable = key.env.first().copied().unwrap_or_default();
@@ -93,11 +87,7 @@ impl Reading {
     }
 
     /// A value that may be unset. `None` when its problem is noted.
-    pub(super) fn want<T>(
-        &mut self,
-        key: &Key,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<Option<T>> {
+    pub(super) fn want<T>(&mut self, key: &Key, read: impl Fn(&str) -> Result<T, String>) -> Option<Option<T>> {
         match self.get(key).0.clone() {
             Found::Unset => Some(None),
             Found::One(text) => match read(&text) {
@@ -112,11 +102,7 @@ impl Reading {
     }
 
     /// A list; unset is empty. `None` when its problem is noted.
-    pub(super) fn list<T>(
-        &mut self,
-        key: &Key,
-        read: impl Fn(Vec<String>) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(super) fn list<T>(&mut self, key: &Key, read: impl Fn(Vec<String>) -> Result<T, String>) -> Option<T> {
         let items = match self.get(key).0.clone() {
             Found::Unset => Vec::new(),
             Found::One(text) => text.split(',').filter_map(present).collect(),

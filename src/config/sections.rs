@@ -153,7 +153,7 @@ pub struct Texting {
     pub api_key: Option<SecretString>,
     /// Accepted `X-Texting-Secret` values; empty: every delivery is refused.
     pub webhook_secrets: Vec<SecretString>,
-    /// Our own numbers, as written; the first is the default sender.
+    /// Our own numbers as E.164, or short codes; the first is the default sender.
     pub from_numbers: Vec<String>,
     /// Passed through to the vendor.
     pub location_id: Option<String>,

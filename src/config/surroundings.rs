@@ -38,13 +38,8 @@ impl Defaults {
         } else {
             Ipv4Addr::LOCALHOST
         };
-        let absolute = |name| {
-            get(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let data_home =
-            || absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+        let absolute = |name| get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data_home = || absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
         let parent = if is_root {
             Some(PathBuf::from("/var/lib"))
         } else {
@@ -183,10 +178,7 @@ mod tests {
     #[test]
     fn the_data_folder_follows_the_user() {
         let home = ("HOME", "/home/ann");
-        assert_eq!(
-            data_dir(&[home], true).as_deref(),
-            Some("/var/lib/df-middleware")
-        );
+        assert_eq!(data_dir(&[home], true).as_deref(), Some("/var/lib/df-middleware"));
         assert_eq!(
             data_dir(&[home], false).as_deref(),
             Some("/home/ann/.local/share/df-middleware")
@@ -219,9 +211,7 @@ mod tests {
     #[test]
     fn the_file_named_on_the_command_line_is_read() {
         let mut written = tempfile::NamedTempFile::new().expect("a file");
-        written
-            .write_all(b"[server]\nlog = \"debug\"\n")
-            .expect("written");
+        written.write_all(b"[server]\nlog = \"debug\"\n").expect("written");
         let found = Surroundings::gather(Some(written.path())).expect("readable");
         assert_eq!(found.file.as_deref(), Some("[server]\nlog = \"debug\"\n"));
     }

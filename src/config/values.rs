@@ -18,6 +18,8 @@ use tokio_cron_scheduler::Job;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use crate::domain::{Phone, PhoneHint};
+
 /// Any text, as it is.
 pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
@@ -33,6 +35,22 @@ pub(super) fn items(items: Vec<String>) -> Result<Vec<String>, String> {
     Ok(items)
 }
 
+/// Our own numbers as E.164, or short codes. One that was misread would make us
+/// a customer of our own, so it is refused instead.
+pub(super) fn own_numbers(items: Vec<String>) -> Result<Vec<String>, String> {
+    items
+        .into_iter()
+        .map(|item| {
+            let short_code = (3..=8).contains(&item.len()) && item.bytes().all(|byte| byte.is_ascii_digit());
+            match Phone::parse(&item, &PhoneHint::International).filter(|_| item.starts_with('+')) {
+                Some(phone) => Ok(phone.as_str().to_owned()),
+                None if short_code => Ok(item),
+                None => Err("each number is written with + and country code, or is a short code".to_owned()),
+            }
+        })
+        .collect()
+}
+
 /// `true` or `false`, nothing else.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     one_of(&[("true", true), ("false", false)])(text)
@@ -41,10 +59,7 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 /// One of the named values.
 pub(super) fn one_of<T: Copy>(allowed: &[(&str, T)]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
-        let hit = allowed
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value);
+        let hit = allowed.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         hit.ok_or_else(|| {
             let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
             format!("unknown value: must be {}", names.join(" or "))
@@ -54,15 +69,13 @@ pub(super) fn one_of<T: Copy>(allowed: &[(&str, T)]) -> impl Fn(&str) -> Result<
 
 /// `address:port`.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "must be an IP address and a port, as in 127.0.0.1:8080 or [::]:8080".to_owned()
-    })
+    text.parse()
+        .map_err(|_| "must be an IP address and a port, as in 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 /// A tracing filter such as `info` or `info,df_middleware=debug`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text)
-        .map_err(|_| "is no log filter: write info, or info,df_middleware=debug")?;
+    EnvFilter::try_new(text).map_err(|_| "is no log filter: write info, or info,df_middleware=debug")?;
     Ok(text.to_owned())
 }
 
@@ -178,8 +191,7 @@ pub(super) fn cron(text: &str) -> Result<Option<String>, String> {
     if text.split_whitespace().count() != 6 {
         return Err("must be six fields (second minute hour day month weekday), or off".to_owned());
     }
-    Job::new(text, |_, _| {})
-        .map_err(|_| "is no cron schedule: 0 0 3 * * * is every day at 03:00 UTC")?;
+    Job::new(text, |_, _| {}).map_err(|_| "is no cron schedule: 0 0 3 * * * is every day at 03:00 UTC")?;
     Ok(Some(text.to_owned()))
 }
 
@@ -203,10 +215,7 @@ fn public_key(text: &str) -> Option<[u8; 32]> {
         .replace("-----END PUBLIC KEY-----", "");
     // PEM squeezed into one line of an env file keeps its breaks as `\n`.
     let body: String = body.replace("\\n", "").split_whitespace().collect();
-    let bytes = STANDARD
-        .decode(&body)
-        .or_else(|_| STANDARD_NO_PAD.decode(&body))
-        .ok()?;
+    let bytes = STANDARD.decode(&body).or_else(|_| STANDARD_NO_PAD.decode(&body)).ok()?;
     let key = match <[u8; 32]>::try_from(bytes.as_slice()) {
         Ok(raw) => VerifyingKey::from_bytes(&raw).ok()?,
         Err(_) => VerifyingKey::from_public_key_der(&bytes).ok()?,

@@ -69,7 +69,11 @@ struct Field {
 
 macro_rules! field {
     ($name:ident) => {
-        Field { name: stringify!($name), get: |p| &p.$name, get_mut: |p| &mut p.$name }
+        Field {
+            name: stringify!($name),
+            get: |p| &p.$name,
+            get_mut: |p| &mut p.$name,
+        }
     };
 }
 
@@ -139,7 +143,12 @@ fn same(field: &str, a: Option<&str>, b: Option<&str>) -> bool {
     }
 }
 
-fn prefer(ghl: Option<&str>, aloware: Option<&str>, winner: Winner, reason: &'static str) -> Option<(Winner, &'static str)> {
+fn prefer(
+    ghl: Option<&str>,
+    aloware: Option<&str>,
+    winner: Winner,
+    reason: &'static str,
+) -> Option<(Winner, &'static str)> {
     match (ghl, aloware) {
         (Some(_), Some(_)) => Some((winner, reason)),
         (Some(_), None) => Some((Winner::Ghl, "only source")),
@@ -228,7 +237,11 @@ mod tests {
     }
 
     fn reason<'m>(merge: &'m Merge, field: &str) -> &'m str {
-        merge.decisions.iter().find(|d| d.field == field).map_or("", |d| d.reason)
+        merge
+            .decisions
+            .iter()
+            .find(|d| d.field == field)
+            .map_or("", |d| d.reason)
     }
 
     #[test]
@@ -259,8 +272,14 @@ mod tests {
 
     #[test]
     fn the_mode_decides_alone_when_it_names_one_system() {
-        let (ghl, aloware) = (person("Jo", "", "a@x.test", ""), person("Joanna", "Lee", "b@x.test", ""));
-        assert_eq!(merge(Mode::Ghl, None, &ghl, &aloware).fields, person("Jo", "Lee", "a@x.test", ""));
+        let (ghl, aloware) = (
+            person("Jo", "", "a@x.test", ""),
+            person("Joanna", "Lee", "b@x.test", ""),
+        );
+        assert_eq!(
+            merge(Mode::Ghl, None, &ghl, &aloware).fields,
+            person("Jo", "Lee", "a@x.test", "")
+        );
         assert_eq!(merge(Mode::Aloware, None, &ghl, &aloware).fields, aloware);
     }
 

@@ -36,6 +36,8 @@ pub struct Dnd {
     pub all: Option<bool>,
     /// Channel (as written, for example `SMS`) to status (`active`, `inactive`, `permanent`).
     pub channels: BTreeMap<String, String>,
+    /// The message left with the SMS channel by whoever set it.
+    pub text_message: Option<String>,
 }
 
 impl Dnd {

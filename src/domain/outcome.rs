@@ -123,9 +123,7 @@ impl Failure {
 
     /// A failure that no retry cures.
     pub fn permanent(reason: impl Into<String>) -> Self {
-        Self::Permanent {
-            reason: reason.into(),
-        }
+        Self::Permanent { reason: reason.into() }
     }
 
     /// The classified code.

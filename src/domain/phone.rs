@@ -57,8 +57,7 @@ impl Phone {
     /// Takes a number that is already E.164, such as one of our own tables.
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
-        ((8..=17).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
-            .then(|| Self(text.to_owned()))
+        ((8..=17).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())).then(|| Self(text.to_owned()))
     }
 
     /// The number, `+` first. Never log it.
@@ -112,8 +111,15 @@ mod tests {
     #[test]
     fn the_same_number_in_every_spelling_is_one_number() {
         for raw in [
-            "+16195550111", "6195550111", "1 619 555 0111", "(619) 555-0111", "619.555.0111",
-            "tel:+1-619-555-0111", "\u{200e}+1 619-555-0111", "＋１６１９５５５０１１１", "619-555-0111 x5",
+            "+16195550111",
+            "6195550111",
+            "1 619 555 0111",
+            "(619) 555-0111",
+            "619.555.0111",
+            "tel:+1-619-555-0111",
+            "\u{200e}+1 619-555-0111",
+            "＋１６１９５５５０１１１",
+            "619-555-0111 x5",
         ] {
             assert_eq!(us(raw).as_deref(), Some("+16195550111"), "{raw}");
         }
@@ -121,7 +127,17 @@ mod tests {
 
     #[test]
     fn short_codes_names_and_fragments_are_no_phone_numbers() {
-        for raw in ["", "22395", "911", "+", "ACME", "(619)5550111 home", "none", "555-0111", "client:agent120001"] {
+        for raw in [
+            "",
+            "22395",
+            "911",
+            "+",
+            "ACME",
+            "(619)5550111 home",
+            "none",
+            "555-0111",
+            "client:agent120001",
+        ] {
             assert_eq!(us(raw), None, "{raw}");
         }
     }

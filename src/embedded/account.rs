@@ -30,10 +30,7 @@ pub(super) struct Account {
 impl Account {
     /// Ourselves, or when we are root: whoever owns the existing `data`, else
     /// `postgres`, else `nobody`.
-    pub(super) fn choose(
-        data: &Path,
-        environment: &[(OsString, OsString)],
-    ) -> Result<Self, EmbeddedError> {
+    pub(super) fn choose(data: &Path, environment: &[(OsString, OsString)]) -> Result<Self, EmbeddedError> {
         let environment = environment
             .iter()
             .filter(|(name, _)| INHERITED.iter().any(|kept| name == kept))

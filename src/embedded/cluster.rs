@@ -43,9 +43,7 @@ pub(super) fn ensure(
             data: place.data.clone(),
         });
     }
-    let fresh = place
-        .dir
-        .join(format!("{UNFINISHED}{}", std::process::id()));
+    let fresh = place.dir.join(format!("{UNFINISHED}{}", std::process::id()));
     make_private(&fresh, account)?;
     run_initdb(&fresh, account, programs, temporary)?;
     fs::rename(&fresh, &place.data).map_err(EmbeddedError::files("rename", &fresh))?;
@@ -55,26 +53,16 @@ pub(super) fn ensure(
         .map_err(EmbeddedError::files("sync", &place.dir))
 }
 
-fn run_initdb(
-    fresh: &Path,
-    account: &Account,
-    programs: &Programs,
-    temporary: bool,
-) -> Result<(), EmbeddedError> {
+fn run_initdb(fresh: &Path, account: &Account, programs: &Programs, temporary: bool) -> Result<(), EmbeddedError> {
     let initdb = programs.bin.join("initdb");
     let mut command = account.command(&initdb);
-    command
-        .arg("--pgdata")
-        .arg(fresh)
-        .args(["--username", USER]);
+    command.arg("--pgdata").arg(fresh).args(["--username", USER]);
     command.args(["--encoding=UTF8", "--locale=C"]);
     command.args(["--auth-local=trust", "--auth-host=reject"]);
     if temporary {
         command.arg("--no-sync");
     }
-    let done = command
-        .output()
-        .map_err(|source| account.cannot_run(&initdb, source))?;
+    let done = command.output().map_err(|source| account.cannot_run(&initdb, source))?;
     if done.status.success() {
         return Ok(());
     }
@@ -83,11 +71,7 @@ fn run_initdb(
     let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
     Err(EmbeddedError::Initdb {
         data: fresh.into(),
-        output: if said.is_empty() {
-            done.status.to_string()
-        } else {
-            said
-        },
+        output: if said.is_empty() { done.status.to_string() } else { said },
     })
 }
 

@@ -136,9 +136,7 @@ pub enum EmbeddedError {
     #[error("the template database could not be prepared: {0}")]
     Template(Box<dyn std::error::Error + Send + Sync>),
     /// Somebody stays connected to the template database, so it cannot be copied.
-    #[error(
-        "{connections} connections are still open in the template database: close the pool that prepared it"
-    )]
+    #[error("{connections} connections are still open in the template database: close the pool that prepared it")]
     TemplateBusy {
         /// How many.
         connections: i64,
@@ -150,15 +148,8 @@ pub enum EmbeddedError {
 
 impl EmbeddedError {
     /// For `map_err` on file operations.
-    pub(super) fn files(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn files(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Files {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Files { action, path, source }
     }
 }

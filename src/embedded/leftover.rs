@@ -59,10 +59,7 @@ pub(super) async fn settle(data: &Path, account: &Account) -> Result<Option<i32>
             return Err(EmbeddedError::Leftover { pid: file.pid });
         }
         if now >= next_signal {
-            tracing::warn!(
-                postgres.pid = file.pid,
-                "stopping the PostgreSQL of an earlier run"
-            );
+            tracing::warn!(postgres.pid = file.pid, "stopping the PostgreSQL of an earlier run");
             let late = now > started + PATIENCE;
             send(file.pid, if late { Signal::QUIT } else { Signal::INT });
             next_signal = now + REPEAT;
@@ -102,10 +99,7 @@ fn parse(text: &str) -> Option<PidFile> {
     Some(PidFile {
         pid,
         data: lines.next().unwrap_or_default().into(),
-        sockets: lines
-            .nth(2)
-            .filter(|line| !line.is_empty())
-            .map(PathBuf::from),
+        sockets: lines.nth(2).filter(|line| !line.is_empty()).map(PathBuf::from),
     })
 }
 
@@ -118,11 +112,7 @@ async fn is_running(file: &PidFile, data: &Path, account: &Account) -> Result<bo
         .arg(data);
     // Without its output, which would go to our terminal on an odd shell.
     let asked = tokio::task::spawn_blocking(move || command.output()).await?;
-    match asked
-        .map_err(|source| account.cannot_run(shell, source))?
-        .status
-        .code()
-    {
+    match asked.map_err(|source| account.cannot_run(shell, source))?.status.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),
         // No /proc, a zombie, or another user's process. A copied directory

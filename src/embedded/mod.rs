@@ -40,11 +40,7 @@ use supervise::{Run, Supervisor};
 /// The database of the daemon.
 const DATABASE: &str = "df_middleware";
 /// A path in a query string, as readable as it can be.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'_');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 /// How long processes of a killed server may hold its memory.
 const REMNANTS: Duration = Duration::from_secs(30);
 /// Longer than the supervisor needs in the worst case.
@@ -68,10 +64,7 @@ pub struct Options {
 
 impl Options {
     /// A lasting cluster in `dir`. Give `std::env::vars_os()` as `environment`.
-    pub fn new(
-        dir: impl Into<PathBuf>,
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self {
             dir: dir.into(),
             bin_dir: None,
@@ -110,10 +103,7 @@ pub async fn start(options: Options) -> Result<Embedded, EmbeddedError> {
     start_locked(options, locked).await
 }
 
-async fn start_locked(
-    options: Options,
-    locked: (PathBuf, File),
-) -> Result<Embedded, EmbeddedError> {
+async fn start_locked(options: Options, locked: (PathBuf, File)) -> Result<Embedded, EmbeddedError> {
     let began = Instant::now();
     let (options, (mut place, account, programs)) = spawn_blocking(move || {
         let prepared = prepare(&options, locked);
@@ -138,10 +128,7 @@ async fn start_locked(
 }
 
 /// Everything before the server itself. Blocks: runs `initdb`.
-fn prepare(
-    options: &Options,
-    locked: (PathBuf, File),
-) -> Result<(Place, Account, Programs), EmbeddedError> {
+fn prepare(options: &Options, locked: (PathBuf, File)) -> Result<(Place, Account, Programs), EmbeddedError> {
     let account = Account::choose(&locked.0.join("data"), &options.environment)?;
     let runtime_dir = options.variable("XDG_RUNTIME_DIR");
     let place = Place::prepare(locked, &account, options.temporary, runtime_dir)?;
@@ -232,10 +219,7 @@ impl Embedded {
 
 fn config_at(sockets: &Path, database: &str) -> Config {
     let mut config = Config::new();
-    config
-        .host_path(sockets)
-        .user(cluster::USER)
-        .dbname(database);
+    config.host_path(sockets).user(cluster::USER).dbname(database);
     config.connect_timeout(Duration::from_secs(5));
     config
 }

@@ -63,8 +63,7 @@ pub(super) fn lock(dir: &Path) -> Result<(PathBuf, File), EmbeddedError> {
         .map_err(EmbeddedError::files("create", dir))?;
     if fresh {
         // Whatever the umask is.
-        fs::set_permissions(dir, Permissions::from_mode(mode))
-            .map_err(EmbeddedError::files("set the mode of", dir))?;
+        fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(EmbeddedError::files("set the mode of", dir))?;
     }
     let dir = fs::canonicalize(dir).map_err(EmbeddedError::files("resolve", dir))?;
     let path = dir.join("lock");
@@ -119,8 +118,7 @@ impl Place {
         self.sockets = self.dir.join("run");
         if fits(&self.sockets) {
             make_private(&self.sockets, account)?;
-            return remove_sockets(&self.sockets)
-                .map_err(EmbeddedError::files("clear", &self.sockets));
+            return remove_sockets(&self.sockets).map_err(EmbeddedError::files("clear", &self.sockets));
         }
         // Never a folder that exists: outside our directory it could be a trap.
         self.sockets = short_folder(self.runtime_dir.as_deref());
@@ -231,13 +229,8 @@ fn short_folder(runtime_dir: Option<&Path>) -> PathBuf {
     let id = Uuid::new_v4().simple().to_string();
     let name = format!("{SHORT_PREFIX}{}", id.get(..16).unwrap_or(&id));
     // Root's own runtime directory is closed to the server's user.
-    let usable = |dir: &&Path| {
-        !rustix::process::geteuid().is_root() && dir.is_dir() && fits(&dir.join(&name))
-    };
-    runtime_dir
-        .filter(usable)
-        .unwrap_or(Path::new("/tmp"))
-        .join(&name)
+    let usable = |dir: &&Path| !rustix::process::geteuid().is_root() && dir.is_dir() && fits(&dir.join(&name));
+    runtime_dir.filter(usable).unwrap_or(Path::new("/tmp")).join(&name)
 }
 
 /// A 0700 folder of `account`.

@@ -84,10 +84,7 @@ pub(super) fn find(search: &Search<'_>) -> Result<Programs, EmbeddedError> {
             wanted,
             found,
         },
-        None => EmbeddedError::NoPrograms {
-            oldest: OLDEST,
-            found,
-        },
+        None => EmbeddedError::NoPrograms { oldest: OLDEST, found },
     })
 }
 
@@ -99,10 +96,7 @@ fn unfit(programs: &Programs, existing: Option<(&Path, u32)>) -> Option<String> 
             programs.version,
             data.display()
         )),
-        None if programs.major < OLDEST => Some(format!(
-            "they are version {}, older than {OLDEST}",
-            programs.version
-        )),
+        None if programs.major < OLDEST => Some(format!("they are version {}, older than {OLDEST}", programs.version)),
         _ => None,
     }
 }
@@ -115,9 +109,9 @@ fn folders<'a>(search: &'a Search<'_>) -> impl Iterator<Item = PathBuf> + 'a {
         .filter(|dir| dir.is_absolute())
         .chain(on_path().find_map(|dir| configured_bin(&dir)))
         .chain(
-            USUAL.iter().flat_map(|(parent, prefix, rest)| {
-                versioned(&search.root.join(parent), prefix, rest)
-            }),
+            USUAL
+                .iter()
+                .flat_map(|(parent, prefix, rest)| versioned(&search.root.join(parent), prefix, rest)),
         )
 }
 
@@ -167,8 +161,7 @@ fn inspect(dir: &Path) -> Result<Programs, String> {
         .output()
         .map_err(|error| format!("postgres --version: {error}"))?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (major, version) =
-        parse_version(&said).ok_or_else(|| format!("postgres --version said {:?}", said.trim()))?;
+    let (major, version) = parse_version(&said).ok_or_else(|| format!("postgres --version said {:?}", said.trim()))?;
     Ok(Programs {
         bin: dir.to_owned(),
         major,
@@ -178,11 +171,7 @@ fn inspect(dir: &Path) -> Result<Programs, String> {
 
 /// Reads `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn parse_version(said: &str) -> Option<(u32, String)> {
-    let version = said
-        .split_once("(PostgreSQL) ")?
-        .1
-        .split_whitespace()
-        .next()?;
+    let version = said.split_once("(PostgreSQL) ")?.1.split_whitespace().next()?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     Some((digits.parse().ok()?, version.to_owned()))
 }
@@ -200,11 +189,7 @@ mod tests {
         fs::create_dir_all(&bin).unwrap();
         for name in ["initdb", "postgres"] {
             let file = bin.join(name);
-            fs::write(
-                &file,
-                format!("#!/bin/sh\necho 'x (PostgreSQL) {version}'\n"),
-            )
-            .unwrap();
+            fs::write(&file, format!("#!/bin/sh\necho 'x (PostgreSQL) {version}'\n")).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         }
         bin
@@ -244,11 +229,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         install(root.path(), "usr/lib/postgresql/9.6/bin", "9.6.24");
         install(root.path(), "usr/lib/postgresql/15/bin", "15.18");
-        install(
-            root.path(),
-            "usr/lib/postgresql/17/bin",
-            "17.2 (Debian 17.2-1)",
-        );
+        install(root.path(), "usr/lib/postgresql/17/bin", "17.2 (Debian 17.2-1)");
         let found = find(&search(root.path())).unwrap();
         assert_eq!((found.major, found.version.as_str()), (17, "17.2"));
     }

@@ -51,9 +51,7 @@ pub(super) async fn ensure_database(config: &Config, name: &'static str) -> Resu
     with_client(config, |client| async move {
         let known = "SELECT 1 FROM pg_database WHERE datname = $1";
         if client.query_opt(known, &[&name]).await?.is_none() {
-            client
-                .batch_execute(&format!("CREATE DATABASE {name}"))
-                .await?;
+            client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
         }
         Ok(())
     })
@@ -62,10 +60,7 @@ pub(super) async fn ensure_database(config: &Config, name: &'static str) -> Resu
 
 /// Runs `work` on a connection of its own, which is closed before this
 /// returns. The connection is driven here, not by a task.
-pub(super) async fn with_client<T, F>(
-    config: &Config,
-    work: impl FnOnce(Client) -> F,
-) -> Result<T, Error>
+pub(super) async fn with_client<T, F>(config: &Config, work: impl FnOnce(Client) -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {

@@ -72,11 +72,7 @@ pub(super) fn spawn(
 ) -> Result<Supervisor, EmbeddedError> {
     let shell = Path::new("/bin/sh");
     let log = place.open_log()?;
-    let output = || {
-        log.file
-            .try_clone()
-            .map_err(EmbeddedError::files("open", &place.log))
-    };
+    let output = || log.file.try_clone().map_err(EmbeddedError::files("open", &place.log));
     let mut command = account.command(shell);
     if let Some(pid) = run.stale_pid {
         // The server ignores the pid file of its grandparent; pg_ctl uses the
@@ -86,28 +82,16 @@ pub(super) fn spawn(
     command
         .args(["-c", SCRIPT, "postgres-supervisor"])
         .args(place.litter(run.temporary));
-    command
-        .arg(programs.bin.join("postgres"))
-        .arg("-D")
-        .arg(&place.data);
-    command
-        .arg("-p")
-        .arg("5432")
-        .arg("-k")
-        .arg(quoted(&place.sockets));
+    command.arg(programs.bin.join("postgres")).arg("-D").arg(&place.data);
+    command.arg("-p").arg("5432").arg("-k").arg(quoted(&place.sockets));
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
     for (name, value) in settings {
         command.arg("-c").arg(format!("{name}={value}"));
     }
-    command
-        .stdin(Stdio::piped())
-        .stdout(output()?)
-        .stderr(output()?);
-    let mut child = command
-        .spawn()
-        .map_err(|source| account.cannot_run(shell, source))?;
+    command.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
+    let mut child = command.spawn().map_err(|source| account.cannot_run(shell, source))?;
     let pipe = child.stdin.take();
     let (sender, exit) = watch::channel(None);
     // A thread and not a task: it belongs to no runtime, and a test server is
@@ -145,12 +129,7 @@ impl Supervisor {
     /// Resolves when the shell has ended; `None` when its status got lost.
     pub(super) fn exited(&self) -> impl Future<Output = Option<ExitStatus>> + Send + use<> {
         let mut exit = self.exit.clone();
-        async move {
-            exit.wait_for(Option::is_some)
-                .await
-                .ok()
-                .and_then(|status| *status)
-        }
+        async move { exit.wait_for(Option::is_some).await.ok().and_then(|status| *status) }
     }
 
     /// Resolves when the server has ended, with its last words.
@@ -158,9 +137,7 @@ impl Supervisor {
         let exited = self.exited();
         let log = Arc::clone(&self.log);
         async move {
-            let status = exited
-                .await
-                .map_or("status lost".into(), |status| status.to_string());
+            let status = exited.await.map_or("status lost".into(), |status| status.to_string());
             EmbeddedError::Ended {
                 status,
                 tail: log.tail(),

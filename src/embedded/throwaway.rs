@@ -100,9 +100,7 @@ impl Throwaway {
         let settings = ALWAYS.iter().chain(quick);
         let mut options = Options::new(&dir, environment);
         options.temporary = true;
-        options.settings = settings
-            .map(|&(name, value)| (name.into(), value.into()))
-            .collect();
+        options.settings = settings.map(|&(name, value)| (name.into(), value.into())).collect();
         match start_locked(options, locked).await {
             Ok(server) => {
                 let (admin, major) = (server.config_of("postgres"), server.programs.major);
@@ -145,10 +143,7 @@ impl Throwaway {
 
     /// Makes the database that [`Throwaway::create_database`] copies: `prepare`
     /// is given an empty one and brings it up to date. To be called once.
-    pub async fn template<F, E>(
-        &self,
-        prepare: impl FnOnce(Config) -> F,
-    ) -> Result<(), EmbeddedError>
+    pub async fn template<F, E>(&self, prepare: impl FnOnce(Config) -> F) -> Result<(), EmbeddedError>
     where
         F: Future<Output = Result<(), E>>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -185,9 +180,7 @@ impl Throwaway {
 
     /// The directory of a server of its own.
     pub fn dir(&self) -> Option<&Path> {
-        self.server
-            .as_ref()
-            .map(|server| server.place.dir.as_path())
+        self.server.as_ref().map(|server| server.place.dir.as_path())
     }
 
     async fn create(&self, template: &str) -> Result<Database, EmbeddedError> {
@@ -243,9 +236,10 @@ impl Throwaway {
     }
 
     async fn execute(&self, statement: String) -> Result<(), EmbeddedError> {
-        with_client(&self.admin, |client| async move {
-            client.batch_execute(&statement).await
-        })
+        with_client(
+            &self.admin,
+            |client| async move { client.batch_execute(&statement).await },
+        )
         .await?;
         Ok(())
     }
@@ -270,8 +264,7 @@ fn random_part() -> String {
 /// A new directory and its lock.
 fn fresh_directory(durable: bool) -> Result<(PathBuf, File), EmbeddedError> {
     let memory = Path::new(SHARED_MEMORY);
-    let free = rustix::fs::statvfs(memory)
-        .map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
+    let free = rustix::fs::statvfs(memory).map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize));
     let disk = std::env::temp_dir();
     let base = if !durable && free >= ENOUGH_MEMORY {
         memory

@@ -37,7 +37,11 @@ pub(super) async fn list_texting(request: HttpRequest, state: web::Data<State>) 
 ///
 /// # Errors
 /// 400, 401, 404, 409, 503.
-pub(super) async fn replay(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn replay(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::replay(&state.db, id).await?;
     state.engine.wake().notify_one();
@@ -64,7 +68,11 @@ pub(super) async fn quarantine(
 ///
 /// # Errors
 /// As [`replay`].
-pub(super) async fn release(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn release(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::release(&state.db, id).await?;
     Ok(changed("Event released", id))
@@ -74,7 +82,11 @@ pub(super) async fn release(request: HttpRequest, id: web::Path<String>, state: 
 ///
 /// # Errors
 /// As [`replay`].
-pub(super) async fn mark_done(request: HttpRequest, id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn mark_done(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::mark_done(&state.db, id).await?;
     Ok(changed("Event marked as done", id))

@@ -57,7 +57,9 @@ fn is_basic_pair(value: &[u8], settings: &Aloware) -> bool {
 /// Whether the request carries one of the texting vendor's secrets.
 pub fn is_texting(request: &HttpRequest, secrets: &[SecretString]) -> bool {
     let given = header(request, TEXTING_HEADER);
-    let fits = secrets.iter().fold(Choice::from(0), |any, secret| any | same(given, secret));
+    let fits = secrets
+        .iter()
+        .fold(Choice::from(0), |any, secret| any | same(given, secret));
     fits.into()
 }
 
@@ -86,7 +88,11 @@ fn require(request: &HttpRequest, name: &str, secret: &SecretString) -> Result<(
 }
 
 fn header<'r>(request: &'r HttpRequest, name: &str) -> &'r [u8] {
-    request.headers().get(name).map(|value| value.as_bytes().trim_ascii()).unwrap_or_default()
+    request
+        .headers()
+        .get(name)
+        .map(|value| value.as_bytes().trim_ascii())
+        .unwrap_or_default()
 }
 
 fn split_at_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -104,7 +110,9 @@ mod tests {
     use crate::http::testkit::settings;
 
     fn request(authorization: &str) -> HttpRequest {
-        TestRequest::default().insert_header((AUTHORIZATION, authorization)).to_http_request()
+        TestRequest::default()
+            .insert_header((AUTHORIZATION, authorization))
+            .to_http_request()
     }
 
     fn basic(pair: &str) -> String {
@@ -115,10 +123,16 @@ mod tests {
     fn the_password_may_contain_colons_and_the_scheme_any_case() {
         let settings = settings(&[]).aloware;
         for scheme in ["Basic", "basic", "BASIC"] {
-            assert!(is_aloware(&request(&format!("{scheme} {}", basic("hook:a:b:c"))), &settings), "{scheme}");
+            assert!(
+                is_aloware(&request(&format!("{scheme} {}", basic("hook:a:b:c"))), &settings),
+                "{scheme}"
+            );
         }
         for wrong in ["hook:a", "hook:a:b:c:d", "hook", "hook:", ":a:b:c", "", "Hook:a:b:c"] {
-            assert!(!is_aloware(&request(&format!("Basic {}", basic(wrong))), &settings), "{wrong}");
+            assert!(
+                !is_aloware(&request(&format!("Basic {}", basic(wrong))), &settings),
+                "{wrong}"
+            );
         }
     }
 
@@ -126,7 +140,16 @@ mod tests {
     fn other_schemes_and_broken_headers_are_refused() {
         let settings = settings(&[]).aloware;
         let good = basic("hook:a:b:c");
-        for header in ["", "Basic", "Basic ", "Basic %%%", good.as_str(), "Digest x", &format!("Bearer {good}"), &format!("Negotiate {good}")] {
+        for header in [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic %%%",
+            good.as_str(),
+            "Digest x",
+            &format!("Bearer {good}"),
+            &format!("Negotiate {good}"),
+        ] {
             assert!(!is_aloware(&request(header), &settings), "{header}");
         }
         assert!(!is_aloware(&TestRequest::default().to_http_request(), &settings));
@@ -145,7 +168,9 @@ mod tests {
     fn an_empty_secret_lets_nobody_in() {
         let empty = SecretString::from(String::new());
         assert!(!bool::from(same(b"", &empty)));
-        let bare = TestRequest::default().insert_header((TEXTING_HEADER, "")).to_http_request();
+        let bare = TestRequest::default()
+            .insert_header((TEXTING_HEADER, ""))
+            .to_http_request();
         assert!(!is_texting(&bare, &[empty]));
         assert!(!is_texting(&bare, &[]));
     }
@@ -154,7 +179,9 @@ mod tests {
     fn either_texting_secret_is_accepted_during_rotation() {
         let settings = settings(&[("TEXTING_WEBHOOK_SECRET", "old-1,new-1")]).texting;
         for (given, wanted) in [("old-1", true), ("new-1", true), ("old-1,new-1", false), ("ol", false)] {
-            let request = TestRequest::default().insert_header((TEXTING_HEADER, given)).to_http_request();
+            let request = TestRequest::default()
+                .insert_header((TEXTING_HEADER, given))
+                .to_http_request();
             assert_eq!(is_texting(&request, &settings.webhook_secrets), wanted, "{given}");
         }
     }
@@ -162,10 +189,14 @@ mod tests {
     #[test]
     fn job_and_admin_secrets_do_not_open_each_others_doors() {
         let settings = settings(&[]);
-        let jobs = TestRequest::default().insert_header((JOBS_HEADER, "jobs-1")).to_http_request();
+        let jobs = TestRequest::default()
+            .insert_header((JOBS_HEADER, "jobs-1"))
+            .to_http_request();
         assert_eq!(require_jobs(&jobs, &settings), Ok(()));
         assert_eq!(require_admin(&jobs, &settings), Err(Problem::unauthorized()));
-        let swapped = TestRequest::default().insert_header((ADMIN_HEADER, "jobs-1")).to_http_request();
+        let swapped = TestRequest::default()
+            .insert_header((ADMIN_HEADER, "jobs-1"))
+            .to_http_request();
         assert_eq!(require_admin(&swapped, &settings), Err(Problem::unauthorized()));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -40,13 +40,6 @@ impl BodyError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
         }
-    }
-
-    /// The answer for a webhook's sender.
-    pub fn plain(self) -> HttpResponse {
-        HttpResponse::build(self.status())
-            .content_type("text/plain; charset=utf-8")
-            .body(self.to_string())
     }
 }
 
@@ -118,14 +111,18 @@ mod tests {
         payload(stream.map(|chunk| chunk.map_err(|never| match never {})))
     }
 
-    fn payload(stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>> + 'static) -> web::Payload {
+    fn payload(
+        stream: impl futures_util::Stream<Item = Result<Bytes, actix_web::error::PayloadError>> + 'static,
+    ) -> web::Payload {
         let mut raw = Payload::Stream {
             payload: Box::pin(stream) as std::pin::Pin<Box<dyn futures_util::Stream<Item = _>>>,
         };
         let request = TestRequest::default().to_http_request();
-        futures_util::FutureExt::now_or_never(<web::Payload as actix_web::FromRequest>::from_request(&request, &mut raw))
-            .unwrap()
-            .unwrap()
+        futures_util::FutureExt::now_or_never(<web::Payload as actix_web::FromRequest>::from_request(
+            &request, &mut raw,
+        ))
+        .unwrap()
+        .unwrap()
     }
 
     #[actix_web::test]
@@ -139,7 +136,9 @@ mod tests {
 
     #[actix_web::test]
     async fn an_announced_length_above_the_limit_is_refused_unread() {
-        let request = TestRequest::default().insert_header((CONTENT_LENGTH, "9")).to_http_request();
+        let request = TestRequest::default()
+            .insert_header((CONTENT_LENGTH, "9"))
+            .to_http_request();
         let body = streamed(vec![]);
         assert_eq!(read(&request, body, 8).await, Err(BodyError::TooLarge));
     }

@@ -25,7 +25,10 @@ impl Home {
     ///
     /// # Errors
     /// When the work panicked or the daemon ended meanwhile.
-    pub(super) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
         self.0.spawn(work).await.map_err(|error| Problem::internal(&error))
     }
 }

@@ -157,12 +157,24 @@ mod tests {
 
     #[test]
     fn a_full_request_is_read_and_its_numbers_are_normalised() {
-        let wanted = read(r#"{"to":"(619) 555-0111","body":" hi ","from":"858-555-0123","conversationId":"c1","correlationId":""}"#).unwrap();
+        let wanted = read(
+            r#"{"to":"(619) 555-0111","body":" hi ","from":"858-555-0123","conversationId":"c1","correlationId":""}"#,
+        )
+        .unwrap();
         assert_eq!(wanted.to.as_str(), "+16195550111");
         assert_eq!(wanted.from.as_deref(), Some("+18585550123"));
         assert_eq!(wanted.body, " hi ");
-        assert_eq!((wanted.conversation_id.as_deref(), wanted.correlation_id), (Some("c1"), None));
-        assert_eq!(read(r#"{"to":"+16195550111","body":"x","from":"12345"}"#).unwrap().from.as_deref(), Some("12345"));
+        assert_eq!(
+            (wanted.conversation_id.as_deref(), wanted.correlation_id),
+            (Some("c1"), None)
+        );
+        assert_eq!(
+            read(r#"{"to":"+16195550111","body":"x","from":"12345"}"#)
+                .unwrap()
+                .from
+                .as_deref(),
+            Some("12345")
+        );
     }
 
     #[test]
@@ -191,7 +203,13 @@ mod tests {
         for (error, status, code) in [
             (SendError::OptedOut, 409, "opted_out"),
             (SendError::NotConfigured, 503, "texting_not_configured"),
-            (SendError::Refused { code: "30007".to_owned() }, 502, "refused_by_vendor"),
+            (
+                SendError::Refused {
+                    code: "30007".to_owned(),
+                },
+                502,
+                "refused_by_vendor",
+            ),
             (SendError::Unavailable { retry_after: wait }, 503, "sending_unavailable"),
             (SendError::Unknown, 504, "outcome_unknown"),
         ] {

@@ -15,8 +15,14 @@ pub(super) const OPENAPI: &str = include_str!("openapi.json");
 /// `GET /api/health`.
 pub(super) async fn health(state: web::Data<State>) -> HttpResponse {
     let health = health::look(&state.db, state.ingest.spooled_bytes(), Utc::now()).await;
-    let status = if health.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    HttpResponse::build(status).insert_header(("Cache-Control", "no-store")).json(health)
+    let status = if health.is_ok() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    HttpResponse::build(status)
+        .insert_header(("Cache-Control", "no-store"))
+        .json(health)
 }
 
 /// `GET /livez`: the process answers. Says nothing about PostgreSQL, or an
@@ -43,7 +49,9 @@ pub(super) async fn meters(state: web::Data<State>) -> Result<HttpResponse, Prob
         return Err(Problem::not_found("Metrics are not recorded"));
     };
     let text = metrics::scrape(handle, &state.db, state.ingest.spooled_bytes()).await;
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text))
 }
 
 /// `GET /openapi.json`.

@@ -117,8 +117,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_retryable() {
             tracing::warn!(%error, "request refused: database away");
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "The database is not available")
-                .retry_after(Some(Duration::from_secs(5)));
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_unavailable",
+                "The database is not available",
+            )
+            .retry_after(Some(Duration::from_secs(5)));
         }
         Self::internal(&error)
     }
@@ -153,7 +157,12 @@ pub(super) async fn no_route(request: HttpRequest) -> HttpResponse {
 
 /// The answer for a method that a path does not have.
 pub(super) fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
-    let mut answer = plain_or_problem(request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
+    let mut answer = plain_or_problem(
+        request,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "Method not allowed",
+    );
     if let Ok(value) = allowed.parse() {
         answer.headers_mut().insert(ALLOW, value);
     }
@@ -161,10 +170,17 @@ pub(super) fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse
 }
 
 /// Webhook senders get short plain text, everybody else a problem document.
-fn plain_or_problem(request: &HttpRequest, status: StatusCode, code: &'static str, detail: &'static str) -> HttpResponse {
+fn plain_or_problem(
+    request: &HttpRequest,
+    status: StatusCode,
+    code: &'static str,
+    detail: &'static str,
+) -> HttpResponse {
     let path = request.path();
     if path.starts_with("/api/webhooks") || path.starts_with("/api/integrations") {
-        return HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(detail);
+        return HttpResponse::build(status)
+            .content_type("text/plain; charset=utf-8")
+            .body(detail);
     }
     Problem::new(status, code, detail).error_response()
 }
@@ -177,10 +193,14 @@ mod tests {
 
     #[actix_web::test]
     async fn a_problem_carries_the_seeds_key_and_when_to_come_back() {
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "away", "Come back").retry_after(Some(Duration::from_millis(200)));
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "away", "Come back")
+            .retry_after(Some(Duration::from_millis(200)));
         let answer = problem.error_response();
         assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "1");
-        assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(
+            answer.headers().get("content-type").unwrap(),
+            "application/problem+json"
+        );
         let body: serde_json::Value = serde_json::from_slice(&to_bytes(answer.into_body()).await.unwrap()).unwrap();
         assert_eq!(body["error"], "Come back");
         assert_eq!(body["code"], "away");

@@ -36,20 +36,36 @@ const fn post(path: &'static str, handler: fn(Route) -> Route) -> RouteEntry {
 /// a parameter that would take it.
 pub const ROUTES: &[RouteEntry] = &[
     post("/api/webhooks/aloware", |route| route.to(webhooks::aloware::receive)),
-    post("/api/integrations/aloware/webhook", |route| route.to(webhooks::aloware::receive)),
+    post("/api/integrations/aloware/webhook", |route| {
+        route.to(webhooks::aloware::receive)
+    }),
     post("/api/webhooks/ghl", |route| route.to(webhooks::ghl::receive)),
-    post("/api/webhooks/ghl/provider-delivery", |route| route.to(webhooks::ghl::receive_provider)),
-    post("/api/webhooks/ghl/{secret}", |route| route.to(webhooks::ghl::receive_by_secret)),
+    post("/api/webhooks/ghl/provider-delivery", |route| {
+        route.to(webhooks::ghl::receive_provider)
+    }),
+    post("/api/webhooks/ghl/{secret}", |route| {
+        route.to(webhooks::ghl::receive_by_secret)
+    }),
     post("/api/webhooks/texting", |route| route.to(webhooks::texting::receive)),
     post("/api/jobs/enqueue-pending", |route| route.to(jobs::enqueue_pending)),
-    post("/api/jobs/enqueue-texting-pending", |route| route.to(jobs::enqueue_texting_pending)),
+    post("/api/jobs/enqueue-texting-pending", |route| {
+        route.to(jobs::enqueue_texting_pending)
+    }),
     post("/api/jobs/run-once", |route| route.to(jobs::run_once)),
     get("/api/admin/events", |route| route.to(admin_routes::list_events)),
     post("/api/admin/events/{id}/replay", |route| route.to(admin_routes::replay)),
-    post("/api/admin/events/{id}/quarantine", |route| route.to(admin_routes::quarantine)),
-    post("/api/admin/events/{id}/release", |route| route.to(admin_routes::release)),
-    post("/api/admin/events/{id}/mark-done", |route| route.to(admin_routes::mark_done)),
-    get("/api/admin/texting/events", |route| route.to(admin_routes::list_texting)),
+    post("/api/admin/events/{id}/quarantine", |route| {
+        route.to(admin_routes::quarantine)
+    }),
+    post("/api/admin/events/{id}/release", |route| {
+        route.to(admin_routes::release)
+    }),
+    post("/api/admin/events/{id}/mark-done", |route| {
+        route.to(admin_routes::mark_done)
+    }),
+    get("/api/admin/texting/events", |route| {
+        route.to(admin_routes::list_texting)
+    }),
     post("/api/admin/mappings/repair", |route| route.to(sync_routes::repair)),
     post("/api/sync/contacts", |route| route.to(sync_routes::contact)),
     post("/api/sync/lists", |route| route.to(sync_routes::list)),
@@ -106,11 +122,19 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(ops_routes::OPENAPI).unwrap();
         let mut documented = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
-            for method in methods.as_object().unwrap().keys().filter(|key| ["get", "post", "put", "delete", "patch"].contains(&key.as_str())) {
+            for method in methods
+                .as_object()
+                .unwrap()
+                .keys()
+                .filter(|key| ["get", "post", "put", "delete", "patch"].contains(&key.as_str()))
+            {
                 documented.insert(format!("{} {path}", method.to_uppercase()));
             }
         }
-        let registered: BTreeSet<String> = ROUTES.iter().map(|entry| format!("{} {}", entry.method, entry.path)).collect();
+        let registered: BTreeSet<String> = ROUTES
+            .iter()
+            .map(|entry| format!("{} {}", entry.method, entry.path))
+            .collect();
         assert_eq!(documented, registered);
         assert_eq!(registered.len(), ROUTES.len(), "a route stands twice");
     }

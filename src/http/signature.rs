@@ -99,9 +99,14 @@ fn is_valid(signature: &str, body: &[u8], settings: &Ghl) -> bool {
         _ => signature,
     };
     if let Some(mac) = hex_digest(plain) {
-        return settings.webhook_secret.as_ref().is_some_and(|secret| is_hmac(&mac, body, secret));
+        return settings
+            .webhook_secret
+            .as_ref()
+            .is_some_and(|secret| is_hmac(&mac, body, secret));
     }
-    let decoded = STANDARD.decode(signature).or_else(|_| STANDARD_NO_PAD.decode(signature));
+    let decoded = STANDARD
+        .decode(signature)
+        .or_else(|_| STANDARD_NO_PAD.decode(signature));
     decoded.is_ok_and(|bytes| is_ed25519(&bytes, body, &settings.webhook_public_keys))
 }
 

@@ -19,8 +19,13 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn ghl(env: &[(&str, &str)]) -> Ghl {
-    let keys = [key(1), key(2)].map(|key| STANDARD.encode(key.verifying_key().as_bytes())).join(",");
-    let mut all = vec![("GHL_WEBHOOK_PUBLIC_KEYS", keys.as_str()), ("GHL_WEBHOOK_SECRET", "hook-secret")];
+    let keys = [key(1), key(2)]
+        .map(|key| STANDARD.encode(key.verifying_key().as_bytes()))
+        .join(",");
+    let mut all = vec![
+        ("GHL_WEBHOOK_PUBLIC_KEYS", keys.as_str()),
+        ("GHL_WEBHOOK_SECRET", "hook-secret"),
+    ];
     all.extend_from_slice(env);
     settings(&all).ghl
 }
@@ -37,7 +42,10 @@ fn passes(pairs: &[(&'static str, &str)], body: &'static [u8], door: Door<'_>, s
     let headers = headers(pairs);
     let outcome = verify(&headers, Bytes::from_static(body), door, settings);
     if outcome.is_ok() {
-        assert!(may_pass(&headers, door, settings), "a body that passes is worth reading");
+        assert!(
+            may_pass(&headers, door, settings),
+            "a body that passes is worth reading"
+        );
     }
     outcome.is_ok()
 }
@@ -55,9 +63,19 @@ fn mac(secret: &[u8], body: &[u8]) -> String {
 #[test]
 fn a_body_signed_with_either_configured_key_passes() {
     for seed in [1, 2] {
-        assert!(passes(&[("x-ghl-signature", &signed(seed, BODY))], BODY, Door::Plain, &ghl(&[])));
+        assert!(passes(
+            &[("x-ghl-signature", &signed(seed, BODY))],
+            BODY,
+            Door::Plain,
+            &ghl(&[])
+        ));
     }
-    let verified = verify(&headers(&[("x-ghl-signature", &signed(1, BODY))]), Bytes::from_static(BODY), Door::Signed, &ghl(&[]));
+    let verified = verify(
+        &headers(&[("x-ghl-signature", &signed(1, BODY))]),
+        Bytes::from_static(BODY),
+        Door::Signed,
+        &ghl(&[]),
+    );
     assert_eq!(verified.unwrap().body(), BODY);
 }
 
@@ -68,7 +86,15 @@ fn tampered_truncated_and_foreign_signatures_are_refused_everywhere() {
     let foreign = signed(9, BODY);
     let other_body = signed(1, b"{}");
     let lax = ghl(&[("GHL_WEBHOOK_REQUIRE_SIGNATURE", "false")]);
-    for bad in [truncated, foreign.as_str(), other_body.as_str(), "garbage", "AAAA", "sha256=", "\u{7f}"] {
+    for bad in [
+        truncated,
+        foreign.as_str(),
+        other_body.as_str(),
+        "garbage",
+        "AAAA",
+        "sha256=",
+        "\u{7f}",
+    ] {
         let pairs = match HeaderValue::from_str(bad) {
             Ok(_) => vec![("x-ghl-signature", bad)],
             Err(_) => continue,
@@ -78,18 +104,36 @@ fn tampered_truncated_and_foreign_signatures_are_refused_everywhere() {
             assert!(!passes(&pairs, BODY, door, &lax), "{bad} {door:?}");
         }
     }
-    assert!(!passes(&[("x-ghl-signature", &good)], br#"{"type":"ContactUpdate","id":"c2"}"#, Door::Plain, &ghl(&[])));
+    assert!(!passes(
+        &[("x-ghl-signature", &good)],
+        br#"{"type":"ContactUpdate","id":"c2"}"#,
+        Door::Plain,
+        &ghl(&[])
+    ));
 }
 
 #[test]
 fn an_hmac_is_known_by_its_shape_and_read_from_both_headers() {
     let good = mac(b"hook-secret", BODY);
-    for value in [good.clone(), good.to_uppercase(), format!("sha256={good}"), format!("SHA256={good}")] {
+    for value in [
+        good.clone(),
+        good.to_uppercase(),
+        format!("sha256={good}"),
+        format!("SHA256={good}"),
+    ] {
         for name in ["x-ghl-signature", "signature"] {
-            assert!(passes(&[(name, &value)], BODY, Door::Signed, &ghl(&[])), "{name}: {value}");
+            assert!(
+                passes(&[(name, &value)], BODY, Door::Signed, &ghl(&[])),
+                "{name}: {value}"
+            );
         }
     }
-    assert!(!passes(&[("signature", &mac(b"other", BODY))], BODY, Door::Plain, &ghl(&[])));
+    assert!(!passes(
+        &[("signature", &mac(b"other", BODY))],
+        BODY,
+        Door::Plain,
+        &ghl(&[])
+    ));
     assert!(!passes(&[("signature", &good[..62])], BODY, Door::Plain, &ghl(&[])));
 }
 
@@ -98,15 +142,31 @@ fn without_a_shared_secret_no_hmac_passes() {
     let keys = STANDARD.encode(key(1).verifying_key().as_bytes());
     let none = settings(&[("GHL_WEBHOOK_PUBLIC_KEYS", &keys)]).ghl;
     assert!(none.webhook_secret.is_none());
-    assert!(!passes(&[("x-ghl-signature", &mac(b"", BODY))], BODY, Door::Plain, &none));
+    assert!(!passes(
+        &[("x-ghl-signature", &mac(b"", BODY))],
+        BODY,
+        Door::Plain,
+        &none
+    ));
     assert!(!passes(&[], BODY, Door::Secret(""), &none));
 }
 
 #[test]
 fn not_applicable_counts_as_missing() {
     for value in ["N/A", "n/a", " N/A ", ""] {
-        assert!(!passes(&[("x-ghl-signature", value)], BODY, Door::Plain, &ghl(&[])), "{value}");
-        assert!(passes(&[("x-ghl-signature", value)], BODY, Door::Secret("hook-secret"), &ghl(&[])), "{value}");
+        assert!(
+            !passes(&[("x-ghl-signature", value)], BODY, Door::Plain, &ghl(&[])),
+            "{value}"
+        );
+        assert!(
+            passes(
+                &[("x-ghl-signature", value)],
+                BODY,
+                Door::Secret("hook-secret"),
+                &ghl(&[])
+            ),
+            "{value}"
+        );
     }
 }
 
@@ -116,7 +176,10 @@ fn the_path_secret_opens_its_own_door_only() {
     for wrong in ["hook-secre", "hook-secret2", "HOOK-SECRET", ""] {
         assert!(!passes(&[], BODY, Door::Secret(wrong), &ghl(&[])), "{wrong}");
         let lax = ghl(&[("GHL_WEBHOOK_REQUIRE_SIGNATURE", "false")]);
-        assert!(!passes(&[], BODY, Door::Secret(wrong), &lax), "a wrong secret is wrong: {wrong}");
+        assert!(
+            !passes(&[], BODY, Door::Secret(wrong), &lax),
+            "a wrong secret is wrong: {wrong}"
+        );
     }
 }
 

@@ -68,7 +68,11 @@ pub trait Desk: Send + Sync {
 
     /// Finds or makes the mapping of a person both systems already have. At
     /// least one of the two is given.
-    fn repair_mapping<'a>(&'a self, phone: Option<Phone>, email: Option<String>) -> BoxFuture<'a, Result<Pair, DeskError>>;
+    fn repair_mapping<'a>(
+        &'a self,
+        phone: Option<Phone>,
+        email: Option<String>,
+    ) -> BoxFuture<'a, Result<Pair, DeskError>>;
 }
 
 impl DeskError {
@@ -88,7 +92,11 @@ impl DeskError {
 ///
 /// # Errors
 /// 400, 401, 404, 502, 503.
-pub(super) async fn contact(request: HttpRequest, state: web::Data<State>, home: Home) -> Result<HttpResponse, Problem> {
+pub(super) async fn contact(
+    request: HttpRequest,
+    state: web::Data<State>,
+    home: Home,
+) -> Result<HttpResponse, Problem> {
     auth::require_admin(&request, &state.settings)?;
     let who = who(&Params::of(&request)?, &state)?;
     let missing = match &who {
@@ -153,7 +161,16 @@ pub(super) async fn repair(request: HttpRequest, state: web::Data<State>, home: 
 /// The repair is done; that it could not be noted does not undo it.
 async fn note_repair(state: &State, pair: &Pair) {
     let noted = match state.db.client().await {
-        Ok(client) => audit::append(&client, "admin", "mapping.repair", &format!("ghl:{}", pair.ghl), &json!({})).await,
+        Ok(client) => {
+            audit::append(
+                &client,
+                "admin",
+                "mapping.repair",
+                &format!("ghl:{}", pair.ghl),
+                &json!({}),
+            )
+            .await
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = noted {
@@ -177,7 +194,9 @@ fn who(params: &Params, state: &State) -> Result<Who, Problem> {
 
 /// Ids go into paths at the vendors: only what an id can look like passes.
 fn checked_id<'p>(name: &str, raw: &'p str) -> Result<&'p str, Problem> {
-    let plain = raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let plain = raw
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if plain && raw.len() <= 128 {
         Ok(raw)
     } else {

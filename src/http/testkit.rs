@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
-use crate::ingest::{Ingest, Outbox, Rules, Spool};
+use crate::ingest::{Ingest, Outbox, Rules};
 use crate::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
+use crate::store::spool::Spool;
 
 const REQUIRED: [(&str, &str); 8] = [
     ("GHL_API_KEY", "pit-1"),
@@ -31,7 +32,10 @@ const REQUIRED: [(&str, &str); 8] = [
 
 /// Settings with `env` over the required ones.
 pub(crate) fn settings(env: &[(&str, &str)]) -> Settings {
-    let owned = REQUIRED.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let owned = REQUIRED
+        .iter()
+        .chain(env)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
     parse(None, owned, no_files, &Defaults::new(&BTreeMap::new(), true)).expect("settings")
 }
@@ -68,12 +72,20 @@ impl Desk for FakeDesk {
             Who::Phone(phone) => phone.as_str() == "+16195550111",
         };
         self.asked.lock().unwrap().push(who);
-        let outcome = if known { Ok(Self::pair()) } else { Err(DeskError::NotFound) };
+        let outcome = if known {
+            Ok(Self::pair())
+        } else {
+            Err(DeskError::NotFound)
+        };
         futures_util::future::ready(outcome).boxed()
     }
 
     fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<String, DeskError>> {
-        let outcome = if tag == "hot" { Ok("301".to_owned()) } else { Err(DeskError::NotFound) };
+        let outcome = if tag == "hot" {
+            Ok("301".to_owned())
+        } else {
+            Err(DeskError::NotFound)
+        };
         futures_util::future::ready(outcome).boxed()
     }
 
@@ -116,8 +128,14 @@ impl Away {
             hint: PhoneHint::region("US"),
             own: Vec::new(),
             allowed: settings.aloware.allowed_events.clone(),
+            location: settings.ghl.location_id.clone(),
         };
-        let engine = Arc::new(Engine::new(db.clone(), Arc::new(NeverRuns), limits(&settings), Arc::new(|_, _, _, _| 0)));
+        let engine = Arc::new(Engine::new(
+            db.clone(),
+            Arc::new(NeverRuns),
+            limits(&settings),
+            Arc::new(|_, _, _, _| 0),
+        ));
         let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), rules.clone(), engine.wake());
         let desk = Arc::new(FakeDesk::default());
         let state = web::Data::new(State {
@@ -146,8 +164,11 @@ impl Away {
 
     /// The bodies in the spool.
     pub(crate) async fn spooled(&self) -> Vec<serde_json::Value> {
-        let (records, _) = self.spool.read().await.unwrap();
-        records.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
+        let (records, _) = self.spool.read(0, usize::MAX).await.unwrap();
+        records
+            .iter()
+            .map(|record| serde_json::from_str(&record.body).unwrap())
+            .collect()
     }
 }
 

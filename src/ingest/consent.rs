@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::compliance::{Kind as Word, VendorSignal, decide};
-use crate::domain::{Cause, ConsentChange, Move, Phone, PhoneHint, TextDirection};
+use crate::domain::{Cause, ConsentChange, Entity, Move, Phone, PhoneHint, TextDirection};
 use crate::loops::echo;
 use crate::wire::{aloware, ghl, texting};
 
@@ -13,20 +13,21 @@ use crate::wire::{aloware, ghl, texting};
 const EVIDENCE: usize = 1000;
 
 /// STOP and START in an inbound text. Only the consumer's own START lifts, and
-/// only what the consumer's STOP set.
+/// only what a STOP set: ours, and the one the texting vendor keeps. If the
+/// vendor still refuses the number, its next answer blocks it again.
 fn from_text(
     phone: &Phone,
     body: &str,
     signal: Option<VendorSignal>,
     source: &'static str,
     at: DateTime<Utc>,
-) -> Option<ConsentChange> {
+) -> Vec<ConsentChange> {
     let action = match decide(body, signal).kind {
         Word::Stop => Move::Block,
         Word::Start => Move::Lift,
-        Word::Help | Word::Review | Word::None => return None,
+        Word::Help | Word::Review | Word::None => return Vec::new(),
     };
-    Some(ConsentChange {
+    let change = ConsentChange {
         phone: phone.clone(),
         cause: Cause::ConsumerStop,
         action,
@@ -35,7 +36,20 @@ fn from_text(
         evidence: Some(body.replace('\0', "").chars().take(EVIDENCE).collect()),
         occurred_at: at,
         unless_echo: None,
-    })
+    };
+    if action == Move::Lift && source == "texting" {
+        let vendors = ConsentChange {
+            cause: Cause::VendorBlock,
+            ..change.clone()
+        };
+        return vec![change, vendors];
+    }
+    vec![change]
+}
+
+/// STOP and START in a text that came through GHL without a number.
+pub(super) fn of_words(phone: &Phone, words: &str, at: DateTime<Utc>) -> Vec<ConsentChange> {
+    from_text(phone, words, None, "ghl", at)
 }
 
 /// Consent in a texting delivery.
@@ -49,7 +63,15 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
         texting::Kind::Status("failed") if opted_out_code(delivery.error_code.as_deref()) => {
             return delivery
                 .consumer(own)
-                .map(|phone| block(phone, Cause::VendorBlock, "texting", "blocked by STOP at the vendor", at))
+                .map(|phone| {
+                    block(
+                        phone,
+                        Cause::VendorBlock,
+                        "texting",
+                        "blocked by STOP at the vendor",
+                        at,
+                    )
+                })
                 .into_iter()
                 .collect();
         }
@@ -62,9 +84,8 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
     };
     delivery
         .consumer(own)
-        .and_then(|phone| from_text(phone, body, signal, "texting", at))
-        .into_iter()
-        .collect()
+        .map(|phone| from_text(phone, body, signal, "texting", at))
+        .unwrap_or_default()
 }
 
 /// Error codes with which a vendor says "the recipient opted out"
@@ -86,17 +107,22 @@ pub(super) fn of_aloware(
     let Some(phone) = contact.phone.as_ref().filter(|phone| !own.contains(phone)) else {
         return Vec::new();
     };
-    let at = delivery.updated_at().or_else(|| delivery.created_at()).map_or(now, |t| t.min(now));
+    let at = delivery
+        .updated_at()
+        .or_else(|| delivery.created_at())
+        .map_or(now, |t| t.min(now));
     let mut changes = Vec::new();
     if delivery.kind == aloware::Kind::Text && delivery.direction() == Some(TextDirection::Inbound) {
         let body = delivery.message_text().unwrap_or_default();
         changes.extend(from_text(phone, &body, None, "aloware", at));
     }
-    if contact.is_opted_out == Some(true) && changes.is_empty() && delivery.kind != aloware::Kind::CallStarted {
+    // The flag is news where it can have changed; every later call repeats it.
+    let telling = matches!(delivery.kind.entity(), Entity::Message | Entity::Contact);
+    if contact.is_opted_out == Some(true) && changes.is_empty() && telling {
         changes.push(block(phone, Cause::ConsumerStop, "aloware", "STOP", at));
     }
     if delivery.kind == aloware::Kind::ContactDnc {
-        match dnc_state(delivery, payload, contact.is_dnc) {
+        match delivery.dnc(payload) {
             Some(true) => changes.push(block(phone, Cause::VoiceDnc, "aloware", "DNC Updated", at)),
             Some(false) => changes.push(ConsentChange {
                 action: Move::Lift,
@@ -108,36 +134,30 @@ pub(super) fn of_aloware(
     changes
 }
 
-/// Whether an Aloware event says do-not-call: `Some(false)` only when a flag
-/// says so, never because a flag is missing.
-pub(crate) fn dnc_state(delivery: &aloware::Delivery<'_>, payload: &Value, contact_flag: Option<bool>) -> Option<bool> {
-    let flags = [
-        contact_flag,
-        delivery.flag(&["is_dnc", "dnc"]),
-        crate::wire::json::flag(payload, &["is_dnc", "dnc"]),
-    ];
-    let status = delivery.text(&["status"]).is_some_and(|text| text.to_lowercase().contains("dnc"));
-    if status || flags.contains(&Some(true)) {
-        return Some(true);
-    }
-    flags.contains(&Some(false)).then_some(false)
-}
-
 /// Consent in a GHL delivery: texts that came in through GHL, and do-not-disturb.
-pub(super) fn of_ghl(delivery: &ghl::Delivery<'_>, hint: &PhoneHint, own: &[Phone], now: DateTime<Utc>) -> Vec<ConsentChange> {
+pub(super) fn of_ghl(
+    delivery: &ghl::Delivery<'_>,
+    hint: &PhoneHint,
+    own: &[Phone],
+    now: DateTime<Utc>,
+) -> Vec<ConsentChange> {
     let at = delivery.sent_at().map_or(now, |t| t.min(now));
     let inbound = delivery.direction() == Some(TextDirection::Inbound);
     if let (true, Some(body), Some(phone)) = (inbound, delivery.message_text(), delivery.consumer(hint)) {
         if own.contains(&phone) {
             return Vec::new();
         }
-        return from_text(&phone, &body, None, "ghl", at).into_iter().collect();
+        return from_text(&phone, &body, None, "ghl", at);
     }
     let contact = delivery.contact(hint);
     let (Some(phone), Some(dnd)) = (contact.phone, contact.dnd) else {
         return Vec::new();
     };
     let id = contact.id.map(|id| id.to_string()).unwrap_or_default();
+    if dnd.all != Some(true) && dnd.text_message.as_deref() == Some(echo::OPTED_OUT_MARK) {
+        // Our own block, shown again because something else of the contact changed.
+        return Vec::new();
+    }
     match (delivery.kind, dnd.blocks_texts()) {
         (ghl::Kind::DndChanged, true) => vec![ConsentChange {
             // A whole-contact DND is never our write; the channel's may be.

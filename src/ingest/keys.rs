@@ -49,17 +49,37 @@ pub fn stored_order_key(hint: &PhoneHint, own: &[Phone]) -> impl Fn(&str, &str, 
                 let name = wire::aloware::event_name(payload).unwrap_or_default();
                 let contact = wire::aloware::Delivery::read(&name, payload).contact(&hint);
                 let (phone, aloware) = (contact.phone, contact.id);
-                (Source::Aloware, Person { phone, aloware, ghl: None })
+                (
+                    Source::Aloware,
+                    Person {
+                        phone,
+                        aloware,
+                        ghl: None,
+                    },
+                )
             }
             Some(Source::Texting) => {
                 let phone = wire::texting::Delivery::read(payload, &hint).consumer(&own).cloned();
-                (Source::Texting, Person { phone, ..Person::default() })
+                (
+                    Source::Texting,
+                    Person {
+                        phone,
+                        ..Person::default()
+                    },
+                )
             }
             Some(Source::Ghl) | None => {
                 let name = wire::ghl::event_name(payload).unwrap_or_default();
                 let contact = wire::ghl::Delivery::read(&name, payload).contact(&hint);
                 let (phone, ghl) = (contact.phone, contact.id);
-                (Source::Ghl, Person { phone, ghl, aloware: None })
+                (
+                    Source::Ghl,
+                    Person {
+                        phone,
+                        ghl,
+                        aloware: None,
+                    },
+                )
             }
         };
         person.order_key(source, entity_type, entity_id)

@@ -6,10 +6,9 @@ mod batch;
 mod consent;
 mod keys;
 pub mod normalise;
-mod spool;
+mod outbox;
 
-pub use batch::{Ack, Ingest, IngestError, Outbox};
-pub(crate) use consent::dnc_state;
+pub use batch::{Ack, Ingest, IngestError};
 pub use keys::stored_order_key;
 pub use normalise::{Intake, Prepared, Reading, Rules};
-pub use spool::Spool;
+pub use outbox::Outbox;

@@ -18,6 +18,10 @@ pub fn text_dnd(blocked: bool) -> String {
     format!("dnd:sms:{}", if blocked { "active" } else { "inactive" })
 }
 
+/// The message we leave in GHL's text channel when a STOP blocks it. While it
+/// stands there, the block is ours and not a person's.
+pub const OPTED_OUT_MARK: &str = "Opted out by text";
+
 /// What a delivered do-not-disturb state says about the text channel.
 pub fn text_dnd_of(dnd: &Dnd) -> String {
     text_dnd(dnd.channel_blocked("SMS"))
@@ -48,13 +52,23 @@ impl TagDelta {
         self.added.is_empty() && self.removed.is_empty()
     }
 
+    /// How this change is spelled in the ledger.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let added = self.added.iter().map(|tag| tag_added(tag));
+        added.chain(self.removed.iter().map(|tag| tag_removed(tag))).collect()
+    }
+
     /// The part of the change that `live` echoes do not explain.
     #[must_use]
     pub fn without_echoes(self, live: &[String]) -> Self {
         let foreign = |print: String| !live.contains(&print);
         Self {
             added: self.added.into_iter().filter(|tag| foreign(tag_added(tag))).collect(),
-            removed: self.removed.into_iter().filter(|tag| foreign(tag_removed(tag))).collect(),
+            removed: self
+                .removed
+                .into_iter()
+                .filter(|tag| foreign(tag_removed(tag)))
+                .collect(),
         }
     }
 }
@@ -73,7 +87,13 @@ mod tests {
         assert_eq!(delta.added, tags(&["dnc", "hot lead"]));
         assert_eq!(delta.removed, tags(&["old"]));
         let left = delta.without_echoes(&[tag_added("DNC"), tag_removed("old")]);
-        assert_eq!(left, TagDelta { added: tags(&["hot lead"]), removed: vec![] });
+        assert_eq!(
+            left,
+            TagDelta {
+                added: tags(&["hot lead"]),
+                removed: vec![]
+            }
+        );
         assert!(TagDelta::between(&tags(&["A"]), &tags(&["a "])).is_empty());
     }
 }

@@ -81,7 +81,8 @@ async fn backlogs(db: &Db) -> Result<(Backlog, Backlog), StoreError> {
 /// Age of the oldest waiting event of both tables, in whole seconds.
 fn oldest(webhook: Backlog, texting: Backlog) -> Option<u64> {
     let ages = [webhook.oldest_seconds, texting.oldest_seconds].into_iter().flatten();
-    ages.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs()).max()
+    ages.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs())
+        .max()
 }
 
 /// Whether the daemon can take work: PostgreSQL answers in time.
@@ -100,15 +101,24 @@ mod tests {
         let health = look(&db, 12, DateTime::UNIX_EPOCH).await;
         assert!(!health.is_ok());
         let json = serde_json::to_value(&health).unwrap();
-        assert_eq!((json["status"].as_str(), json["service"].as_str()), (Some("degraded"), Some("df-middleware")));
-        assert_eq!((json["timestamp"].as_str(), json["spoolBytes"].as_u64()), (Some("1970-01-01T00:00:00.000Z"), Some(12)));
+        assert_eq!(
+            (json["status"].as_str(), json["service"].as_str()),
+            (Some("degraded"), Some("df-middleware"))
+        );
+        assert_eq!(
+            (json["timestamp"].as_str(), json["spoolBytes"].as_u64()),
+            (Some("1970-01-01T00:00:00.000Z"), Some(12))
+        );
         assert!(json.get("pending").is_none());
         assert!(!is_ready(&db).await);
     }
 
     #[test]
     fn the_older_table_decides_the_age() {
-        let at = |age: Option<f64>| Backlog { pending: 1, oldest_seconds: age };
+        let at = |age: Option<f64>| Backlog {
+            pending: 1,
+            oldest_seconds: age,
+        };
         assert_eq!(oldest(at(Some(2.9)), at(Some(7.1))), Some(7));
         assert_eq!(oldest(at(None), at(None)), None);
     }

@@ -50,10 +50,7 @@ pub(crate) fn fate(policy: &RetryPolicy, failure: &Failure, attempts: i16, roll:
                 (_, Some(named)) => named.mul_f64(1.0 + roll.clamp(0.0, 1.0) / 10.0),
                 (_, None) => usual,
             };
-            Fate::Again {
-                wait,
-                attempts: burned,
-            }
+            Fate::Again { wait, attempts: burned }
         }
     }
 }
@@ -78,14 +75,19 @@ mod tests {
     #[test]
     fn the_last_transient_failure_kills_and_waiting_for_a_vendor_never_does() {
         let transient = Failure::transient("x");
-        assert!(matches!(fate(&POLICY, &transient, 8, 0.5), Fate::Again { attempts: 9, .. }));
+        assert!(matches!(
+            fate(&POLICY, &transient, 8, 0.5),
+            Fate::Again { attempts: 9, .. }
+        ));
         assert_eq!(fate(&POLICY, &transient, 9, 0.5), Fate::Dead { attempts: 10 });
         let limited = Failure::Retry {
             class: RetryClass::RateLimited,
             after: Some(Duration::from_secs(30)),
             reason: "x".into(),
         };
-        assert!(matches!(fate(&POLICY, &limited, 9, 0.0), Fate::Again { wait, attempts: 9 } if wait == Duration::from_secs(30)));
+        assert!(
+            matches!(fate(&POLICY, &limited, 9, 0.0), Fate::Again { wait, attempts: 9 } if wait == Duration::from_secs(30))
+        );
     }
 
     proptest! {

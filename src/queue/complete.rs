@@ -48,14 +48,14 @@ const COMPLETE: &str = "
 WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
                           AS f(key, epoch, through, wait, arrivals)),
 lk AS MATERIALIZED (
-  SELECT l.key, f.through, f.wait,
+  SELECT l.key, l.epoch, f.through, f.wait,
          l.tail_seq <= f.through AND l.arrivals = f.arrivals AND f.wait IS NULL AS empty
     FROM event_lanes l JOIN fin f ON l.key = f.key AND l.epoch = f.epoch
    WHERE l.key = ANY ($1) ORDER BY l.key FOR UPDATE OF l),
 ok AS MATERIALIZED (
-  SELECT d.* FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::smallint[], $10::text[])
-      AS d(seq, key, tbl, st, att, err)
-   WHERE d.key = ANY (ARRAY(SELECT key FROM lk))),
+  SELECT d.* FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::smallint[], $10::text[], $26::bigint[])
+      AS d(seq, key, tbl, st, att, err, epoch)
+   WHERE d.epoch = ANY (ARRAY(SELECT epoch FROM lk))),
 web AS (
   UPDATE webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
          processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
@@ -71,9 +71,9 @@ log AS (
                         error_message, correlation_id, decisions)
   SELECT g.dir, g.ent, g.ent_id, g.src, g.tgt, g.st, g.at, clock_timestamp(), g.msg, g.corr, g.dec::jsonb
     FROM unnest($11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-                $18::timestamptz[], $19::text[], $20::text[], $21::text[])
-      AS g(seq, dir, ent, ent_id, src, tgt, st, at, msg, corr, dec)
-   WHERE g.seq = ANY (ARRAY(SELECT seq FROM web UNION ALL SELECT seq FROM txt))),
+                $18::timestamptz[], $19::text[], $20::text[], $21::text[], $27::bigint[])
+      AS g(seq, dir, ent, ent_id, src, tgt, st, at, msg, corr, dec, epoch)
+   WHERE g.epoch = ANY (ARRAY(SELECT epoch FROM lk)) AND g.seq = ANY (ARRAY(SELECT seq FROM web UNION ALL SELECT seq FROM txt))),
 eff AS (
   UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
     FROM unnest($22::text[], $23::text[], $24::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step),
@@ -83,9 +83,10 @@ upd AS (
   UPDATE event_lanes l SET ready_at = now() + coalesce(lk.wait, 0) * interval '1 second', owner = NULL,
          attempts = CASE WHEN lk.through < 0 THEN l.attempts ELSE 0 END
     FROM lk WHERE l.key = lk.key AND l.key = ANY ($1) AND NOT lk.empty)
-SELECT key FROM lk";
+SELECT key, epoch FROM lk";
 
-/// Stores the results of many lanes and answers the keys that were still ours.
+/// Stores the results of many lanes and answers which runs, by `(key, epoch)`,
+/// were still ours. One batch may hold two runs of a lane: epochs never repeat.
 /// Confirmed effects are stored even for a fenced lane: the write did happen.
 ///
 /// # Errors
@@ -93,14 +94,18 @@ SELECT key FROM lk";
 pub(crate) async fn complete<C: GenericClient>(
     client: &C,
     finished: &[FinishedLane],
-) -> Result<HashSet<i64>, StoreError> {
-    let events: Vec<(i64, &FinishedEvent)> = finished
+) -> Result<HashSet<(i64, i64)>, StoreError> {
+    let events: Vec<(&FinishedLane, &FinishedEvent)> = finished
         .iter()
-        .flat_map(|lane| lane.events.iter().map(move |event| (lane.key, event)))
+        .flat_map(|lane| lane.events.iter().map(move |event| (lane, event)))
         .collect();
     let logs: Vec<(&FinishedEvent, &LogEntry)> = events
         .iter()
         .flat_map(|(_, event)| event.log.iter().map(move |entry| (*event, entry)))
+        .collect();
+    let log_epochs: Vec<i64> = events
+        .iter()
+        .flat_map(|(lane, event)| event.log.iter().map(move |_| lane.epoch))
         .collect();
     let confirmed: Vec<Confirmed> = finished.iter().flat_map(|lane| lane.confirmed.clone()).collect();
     let (steps, ids, prints) = columns(&confirmed);
@@ -116,9 +121,12 @@ pub(crate) async fn complete<C: GenericClient>(
                 &finished.iter().map(|l| l.key).collect::<Vec<_>>(),
                 &finished.iter().map(|l| l.epoch).collect::<Vec<_>>(),
                 &finished.iter().map(|l| l.through).collect::<Vec<_>>(),
-                &finished.iter().map(|l| l.wait.map(|w| w.as_secs_f64())).collect::<Vec<_>>(),
+                &finished
+                    .iter()
+                    .map(|l| l.wait.map(|w| w.as_secs_f64()))
+                    .collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.seq).collect::<Vec<_>>(),
-                &events.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+                &events.iter().map(|(lane, _)| lane.key).collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.table.as_str()).collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.status.as_str()).collect::<Vec<_>>(),
                 &events.iter().map(|(_, e)| e.attempts).collect::<Vec<_>>(),
@@ -138,8 +146,10 @@ pub(crate) async fn complete<C: GenericClient>(
                 &ids,
                 &prints,
                 &finished.iter().map(|l| l.arrivals).collect::<Vec<_>>(),
+                &events.iter().map(|(lane, _)| lane.epoch).collect::<Vec<_>>(),
+                &log_epochs,
             ],
         )
         .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

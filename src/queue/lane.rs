@@ -89,7 +89,16 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         }
         let poison = lane.claims > POISON_CLAIMS;
         let seq = claimed.event.seq;
-        let (event, wait) = run_event(claimed, poison, handler, policy, &context, stops, &mut finished.confirmed).await;
+        let (event, wait) = run_event(
+            claimed,
+            poison,
+            handler,
+            policy,
+            &context,
+            stops,
+            &mut finished.confirmed,
+        )
+        .await;
         let closed = matches!(event.status, EventStatus::Done | EventStatus::Error);
         finished.events.push(event);
         if closed {

@@ -25,6 +25,8 @@ pub(crate) async fn renew<C: GenericClient>(
 ) -> Result<HashSet<i64>, StoreError> {
     let (keys, epochs): (Vec<i64>, Vec<i64>) = lanes.iter().copied().unzip();
     let statement = client.prepare_cached(RENEW).await?;
-    let rows = client.query(&statement, &[&keys, &epochs, &lease.as_secs_f64()]).await?;
+    let rows = client
+        .query(&statement, &[&keys, &epochs, &lease.as_secs_f64()])
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

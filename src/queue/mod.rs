@@ -14,6 +14,7 @@ mod backoff;
 mod claim;
 mod complete;
 mod dispatch;
+mod flight;
 mod lane;
 mod lease;
 mod sweep;

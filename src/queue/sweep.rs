@@ -56,7 +56,10 @@ pub(crate) async fn sweep<C: GenericClient>(client: &C, key_of: &KeyOf) -> Resul
             .filter(|row| row.get::<_, &str>(0) == table.as_str())
             .map(|row| {
                 let payload: Value = row.get(5);
-                (row.get::<_, Uuid>(1), key_of(row.get(2), row.get(3), row.get(4), &payload))
+                (
+                    row.get::<_, Uuid>(1),
+                    key_of(row.get(2), row.get(3), row.get(4), &payload),
+                )
             })
             .unzip();
         if !ids.is_empty() {

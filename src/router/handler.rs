@@ -58,13 +58,17 @@ impl Router {
             }
             Step::GhlContact(id) => sync::contact::ghl_to_aloware(desk, ledger, &id, Some(&shown())).await,
             Step::GhlDeleted(id) => sync::contact::ghl_deleted(desk, &id).await,
-            Step::GhlTags(id) => sync::list::ghl_to_aloware(desk, ledger, &id, &shown()).await,
+            Step::GhlTags(id) => {
+                let named = ghl::Delivery::read(&event.event_type, &event.payload).named_tag();
+                sync::list::ghl_to_aloware(desk, ledger, &id, &shown(), named).await
+            }
             Step::Message(text) => sync::message::to_ghl(desk, ledger, &text, event).await,
             Step::AgentText(text) => sync::provider::ghl_to_texting(desk, ledger, &text, event).await,
             Step::MessageStatus { id, status, error } => {
                 sync::message::status(desk, id.as_deref(), status, error.as_deref(), event).await
             }
             Step::Stop(flow, phone) => sync::opt_out::stop_to_ghl(desk, ledger, flow, &phone, event).await,
+            Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
             Step::Start(flow, phone) => sync::opt_out::start_to_ghl(desk, ledger, flow, &phone, event).await,
             Step::Skip(entry) => Ok(vec![entry]),
             Step::Refuse(reason) => Err(Failure::permanent(reason)),

@@ -41,6 +41,8 @@ pub enum Step {
     },
     /// A STOP to be carried to the other systems.
     Stop(Flow, Phone),
+    /// A STOP in a GHL delivery that names the person by contact id only.
+    StopByContact(GhlContactId),
     /// A START to be carried to the other systems.
     Start(Flow, Phone),
     /// Nothing to do, and why.
@@ -93,7 +95,11 @@ fn of_aloware(event: &Event, rules: &Rules) -> Route {
 fn aloware_text(event: &Event, delivery: &aloware::Delivery<'_>, rules: &Rules) -> Route {
     let contact = delivery.contact(&rules.hint);
     let (Some(consumer), Some(direction)) = (contact.phone, delivery.direction()) else {
-        return vec![Step::Skip(skip(Flow::AlowareToGhl, event, "No phone number in payload"))];
+        return vec![Step::Skip(skip(
+            Flow::AlowareToGhl,
+            event,
+            "No phone number in payload",
+        ))];
     };
     let body = delivery.message_text().unwrap_or_default();
     if direction == TextDirection::Inbound
@@ -134,6 +140,9 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
     let delivery = ghl::Delivery::read(&event.event_type, &event.payload);
     let skipped = |reason: String| vec![Step::Skip(skip(Flow::GhlToAloware, event, reason))];
     let unhandled = || skipped(format!("Unhandled GHL event type: {}", event.event_type));
+    if delivery.is_foreign(&rules.location) {
+        return skipped("another location's event".to_owned());
+    }
     // A workflow's "customer replied" trigger carries the text in a contact's body.
     if delivery.direction() == Some(TextDirection::Inbound)
         && let (Some(body), Some(consumer)) = (delivery.message_text(), delivery.consumer(&rules.hint))
@@ -144,6 +153,12 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
     let Some(id) = delivery.contact_id() else {
         return unhandled();
     };
+    if delivery.direction() == Some(TextDirection::Inbound)
+        && let Some(body) = delivery.message_text()
+        && decide(&body, None).kind == Word::Stop
+    {
+        return vec![Step::StopByContact(id)];
+    }
     match delivery.kind {
         ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated if delivery.is_workflow() => {
             vec![Step::GhlContact(id.clone()), Step::GhlTags(id)]
@@ -153,7 +168,9 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         ghl::Kind::TagsChanged => vec![Step::GhlTags(id)],
         ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
         ghl::Kind::ProviderOutbound => agent_text(event, &delivery, rules),
-        ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => unhandled(),
+        ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => {
+            unhandled()
+        }
     }
 }
 
@@ -172,7 +189,11 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
     let consumer = delivery.consumer(&rules.own).cloned();
     match delivery.kind {
         texting::Kind::OptOutStop | texting::Kind::OptOutStart => {
-            let signal = if delivery.kind == texting::Kind::OptOutStop { VendorSignal::Stop } else { VendorSignal::Start };
+            let signal = if delivery.kind == texting::Kind::OptOutStop {
+                VendorSignal::Stop
+            } else {
+                VendorSignal::Start
+            };
             let body = delivery.body.as_deref().unwrap_or_default();
             match consumer {
                 None => skipped("No phone number in payload".to_owned()),
@@ -188,6 +209,15 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
             status,
             error: delivery.error_code,
         }],
+        texting::Kind::Other if delivery.direction == Some(TextDirection::Inbound) => {
+            let body = delivery.body.as_deref().unwrap_or_default();
+            consumer
+                .and_then(|phone| consent_step(Flow::TextingToGhl, &phone, body, None))
+                .map_or_else(
+                    || skipped(format!("Unhandled texting event type: {}", event.event_type)),
+                    |step| vec![step],
+                )
+        }
         texting::Kind::Other => skipped(format!("Unhandled texting event type: {}", event.event_type)),
     }
 }
@@ -195,7 +225,11 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
 fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<Phone>) -> Route {
     let direction = delivery.direction.unwrap_or(TextDirection::Outbound);
     let Some(consumer) = consumer else {
-        let side = if direction == TextDirection::Inbound { &delivery.from } else { &delivery.to };
+        let side = if direction == TextDirection::Inbound {
+            &delivery.from
+        } else {
+            &delivery.to
+        };
         return vec![match side {
             Some(_) => Step::Skip(skip(Flow::TextingToGhl, event, "own_number")),
             None => Step::Refuse("No phone number in payload"),

@@ -15,6 +15,7 @@ fn rules() -> Rules {
         recording_links: true,
         hint: PhoneHint::region("US"),
         own: Phone::from_e164("+18585550100").into_iter().collect(),
+        location: "loc1".to_owned(),
         tag_lists: std::collections::BTreeMap::new(),
         texting_to_aloware: false,
     }
@@ -50,6 +51,7 @@ fn name(step: Step) -> String {
         Step::AgentText(text) => format!("send {} {}", text.message_id, text.to.as_str()),
         Step::MessageStatus { id, status, .. } => format!("status {status} {}", id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
+        Step::StopByContact(id) => format!("stop by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Skip(entry) => format!("skip: {}", entry.message.unwrap_or_default()),
         Step::Refuse(reason) => format!("refuse: {reason}"),
@@ -88,12 +90,16 @@ fn every_ghl_event_takes_its_flow_in_both_spellings() {
         ("contact.deleted", "deleted c1"),
         ("ContactTagUpdate", "tags c1"),
         ("ContactDndUpdate", "skip: do-not-disturb recorded in the registry"),
-        ("OpportunityStageUpdate", "skip: Unhandled GHL event type: OpportunityStageUpdate"),
+        (
+            "OpportunityStageUpdate",
+            "skip: Unhandled GHL event type: OpportunityStageUpdate",
+        ),
         ("AppointmentCreate", "skip: Unhandled GHL event type: AppointmentCreate"),
     ] {
         assert_eq!(steps("ghl", event, contact.clone()), [wanted], "{event}");
     }
-    let typed = json!({"contactId": "c1", "messageId": "g1", "phone": "+16195550111", "message": "hi", "channel": "SMS"});
+    let typed =
+        json!({"contactId": "c1", "messageId": "g1", "phone": "+16195550111", "message": "hi", "channel": "SMS"});
     assert_eq!(steps("ghl", "ProviderOutboundMessage", typed), ["send g1 +16195550111"]);
     let workflow = json!({"contact_id": "c1", "id": "opportunity", "phone": "+16195550111", "workflow": {"id": "w"}});
     assert_eq!(steps("ghl", "contact.updated", workflow), ["contact c1", "tags c1"]);
@@ -102,7 +108,11 @@ fn every_ghl_event_takes_its_flow_in_both_spellings() {
 #[test]
 fn every_texting_event_takes_its_flow() {
     let text = |kind: &str, body: &str| {
-        let (from, to) = if kind == "message.sent" { ("+18585550100", "+16195550111") } else { ("+16195550111", "+18585550100") };
+        let (from, to) = if kind == "message.sent" {
+            ("+18585550100", "+16195550111")
+        } else {
+            ("+16195550111", "+18585550100")
+        };
         json!({"type": kind, "message": {"id": "m1", "from": from, "to": to, "body": body}})
     };
     for (kind, body, wanted) in [
@@ -110,26 +120,60 @@ fn every_texting_event_takes_its_flow() {
         ("message.sent", "STOP", "message outbound +16195550111"),
         ("message.received", "STOP", "stop texting_to_ghl +16195550111"),
         ("message.received", "Unstop", "start texting_to_ghl +16195550111"),
-        ("message.received", "have a nice weekend", "message inbound +16195550111"),
+        (
+            "message.received",
+            "have a nice weekend",
+            "message inbound +16195550111",
+        ),
         ("message.delivered", "", "status delivered m1"),
         ("optout.stop", "", "stop texting_to_ghl +16195550111"),
-        ("optout.start", "", "skip: vendor reports START without the word; the block stays"),
+        (
+            "optout.start",
+            "",
+            "skip: vendor reports START without the word; the block stays",
+        ),
         ("optout.help", "", "skip: Unhandled texting event type: optout.help"),
     ] {
         assert_eq!(steps("texting", kind, text(kind, body)), [wanted], "{kind} {body}");
     }
-    assert_eq!(steps("texting", "message.received", json!({"type": "message.received"})), ["refuse: No phone number in payload"]);
+    assert_eq!(
+        steps("texting", "message.received", json!({"type": "message.received"})),
+        ["refuse: No phone number in payload"]
+    );
 }
 
 #[test]
 fn a_stop_is_a_stop_through_every_vendor() {
     let aloware = json!({"body": {"id": 1, "type": 2, "direction": 1, "body": "stop", "lead_number": "+16195550111"}});
-    assert_eq!(steps("aloware", "InboundSMS-DispositionCompleted", aloware), ["stop aloware_to_ghl +16195550111"]);
+    assert_eq!(
+        steps("aloware", "InboundSMS-DispositionCompleted", aloware),
+        ["stop aloware_to_ghl +16195550111"]
+    );
     let ghl = json!({"contactId": "c1", "messageType": "SMS", "body": "Stop!", "from": "+16195550111"});
-    assert_eq!(steps("ghl", "InboundMessage", ghl), ["stop ghl_to_aloware +16195550111"]);
+    assert_eq!(
+        steps("ghl", "InboundMessage", ghl),
+        ["stop ghl_to_aloware +16195550111"]
+    );
+    let nameless = json!({"contactId": "c1", "messageType": "SMS", "body": "STOP", "from": {}});
+    assert_eq!(steps("ghl", "InboundMessage", nameless), ["stop by c1"]);
     let workflow = json!({"contact_id": "c1", "phone": "+16195550111", "workflow": {"id": "w"},
         "message": {"type": 2, "body": "STOP", "direction": "inbound"}});
-    assert_eq!(steps("ghl", "contact.updated", workflow), ["stop ghl_to_aloware +16195550111"]);
+    assert_eq!(
+        steps("ghl", "contact.updated", workflow),
+        ["stop ghl_to_aloware +16195550111"]
+    );
+}
+
+#[test]
+fn another_location_s_event_is_not_ours_whatever_it_says() {
+    let start =
+        json!({"locationId": "loc2", "contactId": "c1", "messageType": "SMS", "body": "START", "from": "+16195550111"});
+    assert_eq!(
+        steps("ghl", "InboundMessage", start),
+        ["skip: another location's event"]
+    );
+    let workflow = json!({"location": {"id": "loc1"}, "contact_id": "c1", "workflow": {"id": "w"}});
+    assert_eq!(steps("ghl", "contact.updated", workflow), ["contact c1", "tags c1"]);
 }
 
 #[test]

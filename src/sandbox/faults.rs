@@ -93,13 +93,7 @@ struct Rules {
 }
 
 impl Faults {
-    pub(super) fn add(
-        &self,
-        method: &str,
-        pattern: &str,
-        times: Times,
-        fault: Fault,
-    ) -> FaultHandle {
+    pub(super) fn add(&self, method: &str, pattern: &str, times: Times, fault: Fault) -> FaultHandle {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         rules.next_id += 1;
         let id = rules.next_id;

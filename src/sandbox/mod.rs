@@ -124,11 +124,7 @@ impl Sandbox {
     }
 
     /// The first call to any vendor that satisfies `wanted`.
-    pub async fn wait_for_call(
-        &self,
-        wanted: impl Fn(&Call) -> bool,
-        timeout: Duration,
-    ) -> Option<Call> {
+    pub async fn wait_for_call(&self, wanted: impl Fn(&Call) -> bool, timeout: Duration) -> Option<Call> {
         self.journal.wait_for(wanted, timeout).await
     }
 

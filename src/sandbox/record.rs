@@ -79,14 +79,7 @@ impl Journal {
     }
 
     /// Writes a call down, unanswered.
-    pub(super) fn open(
-        &self,
-        seq: u64,
-        vendor: Vendor,
-        at: DateTime<Utc>,
-        request: &Request,
-        matched: bool,
-    ) {
+    pub(super) fn open(&self, seq: u64, vendor: Vendor, at: DateTime<Utc>, request: &Request, matched: bool) {
         let keep = match self.recording {
             Recording::Everything => usize::MAX,
             Recording::Last(count) => count,
@@ -148,10 +141,7 @@ impl Journal {
 
     /// Forgets the recorded calls; counters and order go on.
     pub fn clear(&self) {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many requests this vendor received.
@@ -161,11 +151,7 @@ impl Journal {
 
     /// The first call that satisfies `wanted`, waiting up to `timeout` for it.
     /// It is asked again when a call is recorded and when one is answered.
-    pub async fn wait_for(
-        &self,
-        wanted: impl Fn(&Call) -> bool,
-        timeout: Duration,
-    ) -> Option<Call> {
+    pub async fn wait_for(&self, wanted: impl Fn(&Call) -> bool, timeout: Duration) -> Option<Call> {
         let search = async {
             loop {
                 let mut changed = std::pin::pin!(self.changed.notified());

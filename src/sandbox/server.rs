@@ -152,17 +152,9 @@ async fn suffer(
     mut latch: watch::Receiver<bool>,
     applied: Option<Answer>,
 ) -> Ending {
-    let finish = || {
-        applied
-            .clone()
-            .unwrap_or_else(|| desk.simulator.answer(request))
-    };
+    let finish = || applied.clone().unwrap_or_else(|| desk.simulator.answer(request));
     match fault {
-        Fault::Status {
-            status,
-            body,
-            headers,
-        } => {
+        Fault::Status { status, body, headers } => {
             let mut answer = Answer::text(status, &body);
             answer.headers = headers;
             Ending::Reply(answer)
@@ -189,9 +181,9 @@ async fn suffer(
         }
         Fault::Reset => Ending::Dropped,
         Fault::HtmlOk => Ending::Reply(Answer::html(200)),
-        Fault::Truncated | Fault::ApplyThen(_) => Ending::Truncated(
-            applied.unwrap_or_else(|| Answer::text(200, r#"{"contact":{"id":"truncated"}}"#)),
-        ),
+        Fault::Truncated | Fault::ApplyThen(_) => {
+            Ending::Truncated(applied.unwrap_or_else(|| Answer::text(200, r#"{"contact":{"id":"truncated"}}"#)))
+        }
     }
 }
 

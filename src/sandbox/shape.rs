@@ -30,11 +30,7 @@ pub(super) enum Kind {
 pub(super) type Fields = [(&'static str, Kind)];
 
 /// One complaint per wrong property: `(property, text)`.
-pub(super) fn violations(
-    body: &Map<String, Value>,
-    allowed: &[&Fields],
-    required: &[&str],
-) -> Vec<(String, String)> {
+pub(super) fn violations(body: &Map<String, Value>, allowed: &[&Fields], required: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (name, value) in body {
         let kind = allowed
@@ -72,13 +68,11 @@ fn complaint(name: &str, kind: Kind, value: &Value) -> Option<String> {
         Kind::Number => value.is_number(),
         Kind::Id => {
             value.is_i64()
-                || value.as_str().is_some_and(|text| {
-                    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-                })
+                || value
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
         }
-        Kind::Texts => value
-            .as_array()
-            .is_some_and(|list| list.iter().all(Value::is_string)),
+        Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
         Kind::OneOf(allowed) => value.as_str().is_some_and(|text| allowed.contains(&text)),
         Kind::Any => true,
     };
@@ -101,20 +95,12 @@ fn complaint(name: &str, kind: Kind, value: &Value) -> Option<String> {
 /// anything a vendor could not dial.
 pub(super) fn e164(raw: &str) -> Option<String> {
     // A leading space is what an unescaped `+` of a query becomes.
-    if raw.starts_with(' ')
-        || raw
-            .chars()
-            .any(|c| !(c.is_ascii_digit() || " +-.()".contains(c)))
-    {
+    if raw.starts_with(' ') || raw.chars().any(|c| !(c.is_ascii_digit() || " +-.()".contains(c))) {
         return None;
     }
     let trimmed = raw.trim_end();
     let digits: String = trimmed.chars().filter(char::is_ascii_digit).collect();
-    match (
-        trimmed.starts_with('+'),
-        trimmed.contains('+'),
-        digits.len(),
-    ) {
+    match (trimmed.starts_with('+'), trimmed.contains('+'), digits.len()) {
         (true, _, 8..=15) if !digits.starts_with('0') => Some(format!("+{digits}")),
         (false, false, 10) => Some(format!("+1{digits}")),
         (false, false, 11) if digits.starts_with('1') => Some(format!("+{digits}")),
@@ -125,9 +111,7 @@ pub(super) fn e164(raw: &str) -> Option<String> {
 /// Whether this is E.164 already, to the character.
 pub(super) fn is_e164(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
-        (8..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|b| b.is_ascii_digit())
+        (8..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
     })
 }
 

@@ -47,11 +47,7 @@ impl Station {
                 actix_web::rt::System::new().block_on(serve(listener, data, courier, ready));
             })?;
         let server = started.await.map_err(io::Error::other)??;
-        Ok(Self {
-            address,
-            desk,
-            server,
-        })
+        Ok(Self { address, desk, server })
     }
 
     /// Base URL without a trailing slash.
@@ -61,9 +57,7 @@ impl Station {
 
     /// Recorded calls to this vendor.
     pub fn calls(&self) -> Vec<Call> {
-        self.desk
-            .journal
-            .select(|call| call.vendor == self.desk.vendor)
+        self.desk.journal.select(|call| call.vendor == self.desk.vendor)
     }
 
     /// Recorded calls with this method (`*` for any) and path prefix or
@@ -89,11 +83,7 @@ impl Station {
     }
 
     /// The first call to this vendor that satisfies `wanted`.
-    pub async fn wait_for_call(
-        &self,
-        wanted: impl Fn(&Call) -> bool,
-        timeout: Duration,
-    ) -> Option<Call> {
+    pub async fn wait_for_call(&self, wanted: impl Fn(&Call) -> bool, timeout: Duration) -> Option<Call> {
         let vendor = self.desk.vendor;
         self.desk
             .journal
@@ -114,11 +104,7 @@ impl Station {
 
     /// Every answer leaves this much later.
     pub fn set_latency(&self, latency: Option<Duration>) {
-        *self
-            .desk
-            .latency
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = latency;
+        *self.desk.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
     }
 }
 

@@ -36,11 +36,7 @@ pub(super) async fn call(
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Reply {
-        status,
-        headers,
-        body,
-    })
+    Ok(Reply { status, headers, body })
 }
 
 async fn note(sandbox: &Sandbox, contact: &str) -> reqwest::Result<Reply> {
@@ -59,12 +55,9 @@ async fn started() -> (Sandbox, String) {
 #[tokio::test]
 async fn a_status_fault_answers_without_effect_and_then_wears_off() {
     let (sandbox, contact) = started().await;
-    let fault = sandbox.ghl.fault(
-        "POST",
-        "/contacts/*/notes",
-        Times::Once,
-        Fault::status(503, ""),
-    );
+    let fault = sandbox
+        .ghl
+        .fault("POST", "/contacts/*/notes", Times::Once, Fault::status(503, ""));
     assert_eq!(note(&sandbox, &contact).await.unwrap().status, 503);
     assert!(sandbox.ghl.notes(&contact).is_empty());
     assert_eq!(fault.hits(), 1);
@@ -78,10 +71,7 @@ async fn a_422_can_have_done_its_work_all_the_same() {
     let fault = Fault::apply_then(Fault::status(422, r#"{"message":["no"]}"#));
     sandbox.ghl.fault("POST", "/contacts/", Times::Once, fault);
     let reply = note(&sandbox, &contact).await.unwrap();
-    assert_eq!(
-        (reply.status, reply.body),
-        (422, json!({"message": ["no"]}))
-    );
+    assert_eq!((reply.status, reply.body), (422, json!({"message": ["no"]})));
     assert_eq!(sandbox.ghl.notes(&contact), ["hello"]);
 }
 
@@ -119,9 +109,7 @@ async fn a_truncated_answer_ends_before_its_content_length() {
 #[tokio::test]
 async fn a_hang_never_answers_and_a_gate_answers_when_released() {
     let (sandbox, contact) = started().await;
-    let hang = sandbox
-        .ghl
-        .fault("*", "*", Times::Once, Fault::apply_then(Fault::Hang));
+    let hang = sandbox.ghl.fault("*", "*", Times::Once, Fault::apply_then(Fault::Hang));
     let waiting = tokio::time::timeout(Duration::from_millis(300), note(&sandbox, &contact)).await;
     assert!(waiting.is_err());
     assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
@@ -130,10 +118,7 @@ async fn a_hang_never_answers_and_a_gate_answers_when_released() {
     let gate = sandbox.ghl.fault("*", "*", Times::Once, Fault::Gate);
     let release = async {
         let held = sandbox
-            .wait_for_call(
-                |call| call.seq == 2 && call.status.is_none(),
-                Duration::from_secs(5),
-            )
+            .wait_for_call(|call| call.seq == 2 && call.status.is_none(), Duration::from_secs(5))
             .await;
         assert!(held.is_some());
         assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
@@ -151,12 +136,7 @@ async fn a_gate_after_the_effect_gives_the_true_answer_late() {
         .ghl
         .fault("*", "*", Times::Forever, Fault::apply_then(Fault::Gate));
     let release = async {
-        assert!(
-            sandbox
-                .wait_for_call(|_| true, Duration::from_secs(5))
-                .await
-                .is_some()
-        );
+        assert!(sandbox.wait_for_call(|_| true, Duration::from_secs(5)).await.is_some());
         assert_eq!(sandbox.ghl.notes(&contact), ["hello"]);
         gate.release();
     };
@@ -180,18 +160,10 @@ async fn rate_limits_web_pages_and_delays_can_be_asked_for() {
     sandbox.ghl.fault("*", "*", Times::Once, Fault::HtmlOk);
     let reply = note(&sandbox, &contact).await.unwrap();
     assert_eq!(reply.status, 200);
-    assert!(
-        reply.headers["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
-    sandbox.ghl.fault(
-        "*",
-        "*",
-        Times::Once,
-        Fault::Delay(Duration::from_millis(200)),
-    );
+    assert!(reply.headers["content-type"].to_str().unwrap().starts_with("text/html"));
+    sandbox
+        .ghl
+        .fault("*", "*", Times::Once, Fault::Delay(Duration::from_millis(200)));
     let start = Instant::now();
     assert_eq!(note(&sandbox, &contact).await.unwrap().status, 201);
     assert!(start.elapsed() >= Duration::from_millis(200));
@@ -209,19 +181,12 @@ async fn calls_are_recorded_in_order_across_the_vendors() {
     call("GET", &url, &[], None).await.unwrap();
     let calls = sandbox.calls();
     let vendors: Vec<_> = calls.iter().map(|call| (call.seq, call.vendor)).collect();
-    assert_eq!(
-        vendors,
-        [(1, Vendor::Ghl), (2, Vendor::Texting), (3, Vendor::Aloware)]
-    );
+    assert_eq!(vendors, [(1, Vendor::Ghl), (2, Vendor::Texting), (3, Vendor::Aloware)]);
     assert_eq!(calls[0].body, json!({"body": "hello"}));
     assert_eq!(calls[0].headers["version"], "2021-07-28");
     assert_eq!(calls[1].query["x"], "+1");
     assert_eq!(calls[1].status, Some(401));
-    let unmatched: Vec<_> = sandbox
-        .unmatched()
-        .into_iter()
-        .map(|call| call.path)
-        .collect();
+    let unmatched: Vec<_> = sandbox.unmatched().into_iter().map(|call| call.path).collect();
     assert_eq!(unmatched, ["/nowhere"]);
     assert_eq!(sandbox.ghl.calls_to("POST", "/contacts/*/notes").len(), 1);
     assert!(sandbox.ghl.calls_to("GET", "/contacts/").is_empty());

@@ -58,10 +58,7 @@ pub(super) fn outbox() -> (Outbox, Courier) {
             queue: sender,
             state: Arc::clone(&state),
         },
-        Courier {
-            queue: receiver,
-            state,
-        },
+        Courier { queue: receiver, state },
     )
 }
 
@@ -76,11 +73,7 @@ impl Outbox {
 
     /// What was sent so far, in order.
     pub(super) fn sent(&self) -> Vec<Delivered> {
-        self.state
-            .sent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until nothing is queued or in flight; false on timeout.
@@ -113,12 +106,7 @@ impl Courier {
         while let Some(delivery) = self.queue.recv().await {
             let mut status = None;
             // Made for the first delivery: most sandboxes never send one.
-            let client = client.get_or_insert_with(|| {
-                reqwest::Client::builder()
-                    .no_proxy()
-                    .timeout(TIMEOUT)
-                    .build()
-            });
+            let client = client.get_or_insert_with(|| reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build());
             if let Ok(client) = client {
                 let mut request = client
                     .post(&delivery.url)
@@ -127,11 +115,7 @@ impl Courier {
                 for (name, value) in &delivery.headers {
                     request = request.header(*name, value);
                 }
-                status = request
-                    .send()
-                    .await
-                    .ok()
-                    .map(|answer| answer.status().as_u16());
+                status = request.send().await.ok().map(|answer| answer.status().as_u16());
             }
             let body = serde_json::from_slice(&delivery.body).unwrap_or(Value::Null);
             let sent = Delivered {

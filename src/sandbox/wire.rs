@@ -83,11 +83,7 @@ impl Request {
 
     /// The path cut at its slashes, without the leading one.
     pub(super) fn segments(&self) -> Vec<&str> {
-        self.path
-            .strip_prefix('/')
-            .unwrap_or(&self.path)
-            .split('/')
-            .collect()
+        self.path.strip_prefix('/').unwrap_or(&self.path).split('/').collect()
     }
 
     /// The JSON object of the body; empty when there is none, or when the
@@ -156,11 +152,7 @@ impl Answer {
 
     /// Adds a header unless it is already there.
     pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
-        if !self
-            .headers
-            .iter()
-            .any(|(key, _)| key.eq_ignore_ascii_case(name))
-        {
+        if !self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name)) {
             self.headers.push((name.to_owned(), value.to_owned()));
         }
         self

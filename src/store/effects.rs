@@ -55,10 +55,13 @@ pub struct Echo {
     pub entity_id: String,
     /// What it will say, as the `loops` room spells it.
     pub fingerprint: String,
+    /// The opposite write's fingerprint, which can no longer come back after this one.
+    pub replaces: String,
 }
 
-/// How long an echo may take to come back.
-const ECHO_TTL: Duration = Duration::from_secs(3600);
+/// How long an echo may take to come back: GHL redelivers for over an hour, and
+/// the spool may hold a delivery longer.
+const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
 
 const ANNOUNCE: &str = "
 WITH fence AS (
@@ -74,6 +77,9 @@ echo AS (
   SELECT DISTINCT e.vendor, e.entity_id, e.fingerprint, now() + $8::float8 * interval '1 second'
     FROM fence, unnest($5::text[], $6::text[], $7::text[]) AS e(vendor, entity_id, fingerprint)
   ON CONFLICT (vendor, entity_id, fingerprint) DO UPDATE SET expires_at = excluded.expires_at),
+opposite AS (
+  DELETE FROM echoes x USING fence, unnest($5::text[], $6::text[], $12::text[]) AS e(vendor, entity_id, replaces)
+   WHERE x.vendor = e.vendor AND x.entity_id = e.entity_id AND x.fingerprint = e.replaces),
 confirm AS (
   UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
     FROM unnest($9::text[], $10::text[], $11::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step)
@@ -114,6 +120,7 @@ pub async fn announce<C: GenericClient>(
                 &steps,
                 &ids,
                 &prints,
+                &echoes.iter().map(|e| e.replaces.as_str()).collect::<Vec<_>>(),
             ],
         )
         .await?;

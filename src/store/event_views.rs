@@ -127,7 +127,8 @@ SELECT count(*) FILTER (WHERE owner IS NOT NULL AND ready_at > now()), count(*) 
        count(*) FILTER (WHERE owner IS NULL AND ready_at > now())
   FROM (SELECT owner, ready_at FROM event_lanes LIMIT 100000) l";
 
-const IS_QUARANTINED: &str = "SELECT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1 AND event_source = $2)";
+const IS_QUARANTINED: &str =
+    "SELECT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1 AND event_source = $2)";
 
 /// A page of `webhook_events`, newest first.
 ///
@@ -202,7 +203,9 @@ pub async fn texting<C: GenericClient>(
 /// Any statement failure.
 pub async fn is_quarantined<C: GenericClient>(client: &C, id: Uuid, table: EventTable) -> Result<bool, StoreError> {
     let statement = client.prepare_cached(IS_QUARANTINED).await?;
-    let row = client.query_one(&statement, &[&id.to_string(), &table.as_str()]).await?;
+    let row = client
+        .query_one(&statement, &[&id.to_string(), &table.as_str()])
+        .await?;
     Ok(row.get(0))
 }
 

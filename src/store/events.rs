@@ -26,13 +26,17 @@ SELECT count(*) FROM texting_webhook_events WHERE processed_at IS NULL AND statu
 // Waiting lanes become due; lanes that a worker holds are left alone. A lane
 // belongs to every table that has an open event in it.
 const DUE_NOW: &str = "
-UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
+WITH due AS (UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
    AND EXISTS (SELECT 1 FROM webhook_events e WHERE e.order_key = l.key AND e.processed_at IS NULL
-                  AND e.status IN ('pending', 'processing'))";
+                  AND e.status IN ('pending', 'processing')) RETURNING l.key)
+SELECT count(*) FROM webhook_events e JOIN due ON e.order_key = due.key
+ WHERE e.processed_at IS NULL AND e.status IN ('pending', 'processing')";
 const TEXTING_DUE_NOW: &str = "
-UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
+WITH due AS (UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND l.ready_at > now()
    AND EXISTS (SELECT 1 FROM texting_webhook_events e WHERE e.order_key = l.key AND e.processed_at IS NULL
-                  AND e.status IN ('pending', 'processing'))";
+                  AND e.status IN ('pending', 'processing')) RETURNING l.key)
+SELECT count(*) FROM texting_webhook_events e JOIN due ON e.order_key = due.key
+ WHERE e.processed_at IS NULL AND e.status IN ('pending', 'processing')";
 
 /// Unfinished events of one table.
 ///
@@ -47,18 +51,18 @@ pub async fn pending<C: GenericClient>(client: &C, table: EventTable) -> Result<
     Ok(client.query_one(&statement, &[]).await?.get(0))
 }
 
-/// Ends every back-off of one table's lanes now; answers the number of lanes
-/// that had been waiting.
+/// Ends every back-off of one table's lanes now; answers how many of its events
+/// had been waiting.
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn make_due<C: GenericClient>(client: &C, table: EventTable) -> Result<u64, StoreError> {
+pub async fn make_due<C: GenericClient>(client: &C, table: EventTable) -> Result<i64, StoreError> {
     let text = match table {
         EventTable::Webhook => DUE_NOW,
         EventTable::Texting => TEXTING_DUE_NOW,
     };
     let statement = client.prepare_cached(text).await?;
-    Ok(client.execute(&statement, &[]).await?)
+    Ok(client.query_one(&statement, &[]).await?.get(0))
 }
 
 /// Which table holds this event, and its state.
@@ -107,7 +111,11 @@ pub async fn replay<C: GenericClient>(client: &C, id: Uuid) -> Result<Changed, S
     );
     let statement = client.prepare_cached(&text).await?;
     let changed: i64 = client.query_one(&statement, &[&id]).await?.get(0);
-    Ok(if changed > 0 { Changed::Yes } else { Changed::Conflict(status) })
+    Ok(if changed > 0 {
+        Changed::Yes
+    } else {
+        Changed::Conflict(status)
+    })
 }
 
 /// Closes an event unrun.

@@ -9,7 +9,7 @@ use deadpool_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 use super::{StoreError, echoes, opt_outs};
-use crate::domain::{ConsentChange, EventTable, Source};
+use crate::domain::{ConsentChange, EventTable, Move, Source};
 
 /// One delivery, ready to be stored.
 #[derive(Clone, Debug)]
@@ -56,7 +56,8 @@ WITH input AS MATERIALIZED (
       ORDER BY ord) t),
 fresh AS (
   SELECT * FROM input i WHERE i.earlier IS NULL
-     OR NOT EXISTS (SELECT 1 FROM webhook_events p WHERE p.dedupe_key = i.earlier AND p.received_at >= i.since)),
+     OR (NOT EXISTS (SELECT 1 FROM webhook_events p WHERE p.dedupe_key = i.earlier AND p.received_at >= i.since)
+      AND NOT EXISTS (SELECT 1 FROM texting_webhook_events p WHERE p.dedupe_key = i.earlier AND p.received_at >= i.since))),
 web AS (
   INSERT INTO webhook_events (seq, id, order_key, received_at, source, event_type, entity_type, entity_id, payload_json, dedupe_key)
   SELECT seq, id, okey, at, source, etype, ent, ent_id, payload::jsonb, dedupe FROM fresh
@@ -84,41 +85,45 @@ SELECT dedupe_key FROM ins";
 /// # Errors
 /// Any statement failure; nothing of the batch is stored then.
 pub async fn insert(client: &mut Client, batch: &[NewEvent]) -> Result<Vec<String>, StoreError> {
-    let consent: Vec<&ConsentChange> = batch.iter().flat_map(|event| &event.consent).collect();
-    if consent.is_empty() {
+    if batch.iter().all(|event| event.consent.is_empty()) {
         return insert_rows(&*client, batch).await;
     }
     let transaction = client.transaction().await?;
-    // Consent first: it must hold even when the delivery turns out to be a repeat.
-    let foreign = without_echoes(&transaction, consent).await?;
-    opt_outs::apply(&transaction, &foreign).await?;
     let stored = insert_rows(&transaction, batch).await?;
+    let changes = applicable(&transaction, batch, &stored).await?;
+    if !changes.is_empty() {
+        opt_outs::apply(&transaction, &changes).await?;
+    }
     transaction.commit().await?;
     Ok(stored)
 }
 
-/// Leaves out what is our own write coming back.
-async fn without_echoes<'a, C: GenericClient>(
+/// The consent events to apply. A block holds even when its delivery is a
+/// repeat: a bug in telling repeats must not lose a STOP. A lift, and what may be
+/// our own write coming back, counts only once.
+async fn applicable<'a, C: GenericClient>(
     client: &C,
-    changes: Vec<&'a ConsentChange>,
+    batch: &'a [NewEvent],
+    stored: &[String],
 ) -> Result<Vec<&'a ConsentChange>, StoreError> {
-    let mut foreign = Vec::with_capacity(changes.len());
-    for change in changes {
-        let own = match &change.unless_echo {
-            Some((id, print)) => echoes::live(client, Source::Ghl.as_str(), id).await?.contains(print),
-            None => false,
-        };
-        if !own {
-            foreign.push(change);
+    let mut changes = Vec::new();
+    for event in batch {
+        let new = stored.contains(&event.dedupe_key);
+        for change in &event.consent {
+            let own = match &change.unless_echo {
+                Some((id, print)) if new => echoes::take(client, Source::Ghl.as_str(), id, &[print]).await? > 0,
+                Some(_) => true,
+                None => false,
+            };
+            if !own && (new || change.action == Move::Block) {
+                changes.push(change);
+            }
         }
     }
-    Ok(foreign)
+    Ok(changes)
 }
 
-async fn insert_rows<C: GenericClient>(
-    client: &C,
-    batch: &[NewEvent],
-) -> Result<Vec<String>, StoreError> {
+async fn insert_rows<C: GenericClient>(client: &C, batch: &[NewEvent]) -> Result<Vec<String>, StoreError> {
     fn column<'a, T>(batch: &'a [NewEvent], pick: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
         batch.iter().map(pick).collect()
     }

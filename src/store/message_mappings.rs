@@ -82,6 +82,8 @@ pub async fn set_status<C: GenericClient>(
     error_code: Option<&str>,
 ) -> Result<bool, StoreError> {
     let statement = client.prepare_cached(SET_STATUS).await?;
-    let row = client.query_opt(&statement, &[&texting_id, &status, &error_code]).await?;
+    let row = client
+        .query_opt(&statement, &[&texting_id, &status, &error_code])
+        .await?;
     Ok(row.is_some())
 }

@@ -1,8 +1,9 @@
-//! The tables: one file per table, SQL text beside its function. Nothing here
-//! knows a vendor, and nothing here decides.
+//! The tables: one file per table, SQL text beside its function; and the spool,
+//! their refuge. Nothing here knows a vendor, and nothing here decides.
 
 pub mod audit;
 pub mod contact_mappings;
+pub mod dev;
 pub mod echoes;
 pub mod effects;
 mod error;
@@ -14,6 +15,7 @@ pub mod opt_outs;
 pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
+pub mod spool;
 pub mod sync_log;
 
 pub use error::StoreError;

@@ -7,6 +7,20 @@ use deadpool_postgres::GenericClient;
 use super::StoreError;
 use crate::domain::{Cause, ConsentChange, Phone};
 
+// A send of the same number waits its turn, and the other way round. Sorted, so
+// that two batches cannot deadlock.
+const LOCK: &str = "
+SELECT pg_advisory_xact_lock(hashtextextended(p, 0)) FROM (SELECT DISTINCT p FROM unnest($1::text[]) p ORDER BY p) s";
+
+// A number that an operator (or an import) set to opted_out by hand has no
+// block of its own yet; as one, no other cause's lift can take it away.
+const ADOPT: &str = "
+INSERT INTO optout_blocks (phone_number, cause, active, source, reason, changed_at)
+SELECT r.phone_number, 'manual', true, r.source, r.reason, r.last_event_at FROM optout_registry r
+ WHERE r.phone_number = ANY ($1) AND r.status = 'opted_out'
+   AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = r.phone_number AND b.active)
+ON CONFLICT (phone_number, cause) DO UPDATE SET active = true, changed_at = excluded.changed_at";
+
 const HISTORY: &str = "
 INSERT INTO optout_history (phone_number, cause, action, source, reason, evidence, occurred_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
@@ -44,7 +58,8 @@ UNION ALL
 SELECT 'manual' FROM optout_registry r WHERE r.phone_number = $1 AND r.status = 'opted_out'
    AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = $1 AND b.active)";
 
-/// Applies consent events in the caller's transaction: history, blocks,
+/// Applies consent events. In a transaction of the caller's it takes each
+/// number's lock until that ends: history, blocks,
 /// effective row. Repeats and late events change nothing they should not.
 ///
 /// # Errors
@@ -61,9 +76,16 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     let evidence: Vec<Option<&str>> = changes.iter().map(|c| c.evidence.as_deref()).collect();
     let times: Vec<DateTime<Utc>> = changes.iter().map(|c| c.occurred_at).collect();
 
+    for text in [LOCK, ADOPT] {
+        let statement = client.prepare_cached(text).await?;
+        client.execute(&statement, &[&phones]).await?;
+    }
     let history = client.prepare_cached(HISTORY).await?;
     client
-        .execute(&history, &[&phones, &causes, &moves, &sources, &reasons, &evidence, &times])
+        .execute(
+            &history,
+            &[&phones, &causes, &moves, &sources, &reasons, &evidence, &times],
+        )
         .await?;
     let blocks = client.prepare_cached(BLOCKS).await?;
     client

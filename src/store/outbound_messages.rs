@@ -18,6 +18,18 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 const LATEST: &str = "
 SELECT state, vendor_id FROM outbound_messages WHERE correlation_id = $1 ORDER BY created_at DESC LIMIT 1";
 
+const REFERENCE: &str = "SELECT correlation_id FROM outbound_messages WHERE vendor_id = $1 LIMIT 1";
+
+/// Our reference of the text that the vendor knows by this id.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn reference_of<C: GenericClient>(client: &C, vendor_id: &str) -> Result<Option<String>, StoreError> {
+    let statement = client.prepare_cached(REFERENCE).await?;
+    let row = client.query_opt(&statement, &[&vendor_id]).await?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
 /// The state and vendor id of the latest send under a reference.
 ///
 /// # Errors
@@ -56,7 +68,10 @@ pub async fn open<C: GenericClient>(
     let state = if refused.is_some() { "refused" } else { "sending" };
     let statement = client.prepare_cached(OPEN).await?;
     client
-        .execute(&statement, &[&id, &to.as_str(), &from, &state, &refused, &correlation_id])
+        .execute(
+            &statement,
+            &[&id, &to.as_str(), &from, &state, &refused, &correlation_id],
+        )
         .await?;
     Ok(())
 }

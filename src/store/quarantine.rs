@@ -22,7 +22,9 @@ pub async fn add<C: GenericClient>(
     by: Option<&str>,
 ) -> Result<(), StoreError> {
     let statement = client.prepare_cached(ADD).await?;
-    client.execute(&statement, &[&event_id, &table.as_str(), &reason, &by]).await?;
+    client
+        .execute(&statement, &[&event_id, &table.as_str(), &reason, &by])
+        .await?;
     Ok(())
 }
 

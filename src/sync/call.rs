@@ -12,7 +12,14 @@ use crate::wire::aloware::{Delivery, Kind};
 /// Brings a call's note and tags onto the person's GHL contact. The start of a
 /// call leaves no note: its end knows more.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Delivery<'_>, entity_id: &str) -> Flowed {
-    let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::AlowareToGhl, Entity::Call, entity_id, reason)]);
+    let skipped = |reason: &str| {
+        Ok(vec![LogEntry::skipped(
+            Flow::AlowareToGhl,
+            Entity::Call,
+            entity_id,
+            reason,
+        )])
+    };
     let Some(call_id) = delivery.communication_id() else {
         return skipped("No call_id found in call payload");
     };
@@ -27,9 +34,29 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     };
     let marker = notes::marker("call", &call_id);
     let body = format!("{}\n{marker}", note_text(delivery));
-    notes::put(desk, ledger, &contact, &format!("aloware:call:{call_id}:note"), &marker, &body).await?;
-    put_tags(desk, ledger, &contact, &format!("aloware:call:{call_id}:tags"), &tags(delivery)).await?;
-    Ok(vec![LogEntry::success(Flow::AlowareToGhl, Entity::Call, entity_id, contact.as_str())])
+    notes::put(
+        desk,
+        ledger,
+        &contact,
+        &format!("aloware:call:{call_id}:note"),
+        &marker,
+        &body,
+    )
+    .await?;
+    put_tags(
+        desk,
+        ledger,
+        &contact,
+        &format!("aloware:call:{call_id}:tags"),
+        &tags(delivery),
+    )
+    .await?;
+    Ok(vec![LogEntry::success(
+        Flow::AlowareToGhl,
+        Entity::Call,
+        entity_id,
+        contact.as_str(),
+    )])
 }
 
 /// Adds tags once per set; a set that is already confirmed costs no call.
@@ -49,6 +76,7 @@ pub(super) async fn put_tags(
             vendor: "ghl",
             entity_id: contact.to_string(),
             fingerprint: echo::tag_added(tag),
+            replaces: echo::tag_removed(tag),
         })
         .collect();
     let print = notes::fingerprint(&tags.join("\n"));
@@ -56,7 +84,11 @@ pub(super) async fn put_tags(
     if matches!(&prior, Prior::Done { fingerprint: Some(done), .. } if *done == print) {
         return Ok(());
     }
-    desk.vendors.ghl.add_tags(&intent, contact, tags).await.map_err(|e| notes::gone(e, contact))?;
+    desk.vendors
+        .ghl
+        .add_tags(&intent, contact, tags)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), Some(print));
     Ok(())
 }
@@ -71,7 +103,11 @@ fn tags(delivery: &Delivery<'_>) -> Vec<String> {
         Some(TextDirection::Outbound) => Some("Outbound Call".to_owned()),
         None => None,
     };
-    disposition(delivery).map(|label| format!("Call: {label}")).into_iter().chain(direction).collect()
+    disposition(delivery)
+        .map(|label| format!("Call: {label}"))
+        .into_iter()
+        .chain(direction)
+        .collect()
 }
 
 /// `Call Received on 2026-08-05 20:58 UTC (1m 6s)`, then a line per known fact.
@@ -94,9 +130,17 @@ fn note_text(delivery: &Delivery<'_>) -> String {
         ("Disposition", disposition(delivery)),
         ("Status", delivery.text(&["disposition_status", "status"])),
         ("Resolution", delivery.text(&["resolution"])),
-        ("CSAT Score", delivery.integer(&["csat_score"]).filter(|score| *score > 0).map(|score| score.to_string())),
+        (
+            "CSAT Score",
+            delivery
+                .integer(&["csat_score"])
+                .filter(|score| *score > 0)
+                .map(|score| score.to_string()),
+        ),
     ];
-    let lines = facts.into_iter().filter_map(|(label, value)| Some(format!("{label}: {}", value?)));
+    let lines = facts
+        .into_iter()
+        .filter_map(|(label, value)| Some(format!("{label}: {}", value?)));
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
 

@@ -13,14 +13,21 @@ use crate::vendors::ghl::ContactPatch;
 
 /// Brings a GHL contact and its Aloware counterpart in step. `shown` is the
 /// contact as a delivery showed it: when it says nothing new, no vendor is asked.
-pub async fn ghl_to_aloware(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, shown: Option<&GhlContact>) -> Flowed {
+pub async fn ghl_to_aloware(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    id: &GhlContactId,
+    shown: Option<&GhlContact>,
+) -> Flowed {
     let skipped = |reason: &str| LogEntry::skipped(Flow::GhlToAloware, Entity::Contact, id.as_str(), reason);
     let mapping = by_ghl_id(desk, id).await?;
     if let (Some(shown), Some(mapping)) = (shown, &mapping)
         && let (Some(base), Some(aloware)) = (&mapping.base, &mapping.aloware)
         && differing(&shown.fields, base) == PersonFields::default()
     {
-        return Ok(vec![skipped("no_change: the fields are those last synchronised").with_target(aloware.as_str())]);
+        return Ok(vec![
+            skipped("no_change: the fields are those last synchronised").with_target(aloware.as_str()),
+        ]);
     }
     let ghl = match desk.vendors.ghl.get_contact(id).await {
         Ok(contact) => contact,
@@ -69,7 +76,12 @@ impl Pair<'_> {
         };
         self.write_ghl(desk, ledger, &merged).await?;
         self.remember(desk, &aloware_id, &merged).await?;
-        let mut entry = LogEntry::success(Flow::GhlToAloware, Entity::Contact, self.id.as_str(), aloware_id.as_str());
+        let mut entry = LogEntry::success(
+            Flow::GhlToAloware,
+            Entity::Contact,
+            self.id.as_str(),
+            aloware_id.as_str(),
+        );
         entry.decisions = Some(merged.to_json());
         Ok(vec![entry])
     }
@@ -93,7 +105,12 @@ impl Pair<'_> {
             fields: changes,
             ..FormRequest::new(self.phone.clone())
         };
-        let id = desk.vendors.aloware.upsert(&intent, &form).await.map_err(aloware_failed)?;
+        let id = desk
+            .vendors
+            .aloware
+            .upsert(&intent, &form)
+            .await
+            .map_err(aloware_failed)?;
         ledger.confirm(&intent, id.as_ref().map(ToString::to_string), None);
         Ok(id)
     }
@@ -111,7 +128,11 @@ impl Pair<'_> {
             fields: changes,
             ..ContactPatch::default()
         };
-        desk.vendors.ghl.update_contact(&intent, self.id, &patch).await.map_err(ghl_failed)?;
+        desk.vendors
+            .ghl
+            .update_contact(&intent, self.id, &patch)
+            .await
+            .map_err(ghl_failed)?;
         ledger.confirm(&intent, Some(self.id.to_string()), None);
         Ok(())
     }
@@ -164,7 +185,14 @@ pub async fn ghl_deleted(desk: &Desk, id: &GhlContactId) -> Flowed {
 /// An Aloware contact event: GHL is the source of truth unless the operator
 /// chose Aloware.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, contact: AlowareContact, entity_id: &str) -> Flowed {
-    let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, entity_id, reason)]);
+    let skipped = |reason: &str| {
+        Ok(vec![LogEntry::skipped(
+            Flow::AlowareToGhl,
+            Entity::Contact,
+            entity_id,
+            reason,
+        )])
+    };
     if desk.rules.mode != Mode::Aloware {
         return skipped("aloware_contact_event_ignored_source_of_truth_is_ghl");
     }

@@ -6,7 +6,6 @@ use super::opt_out::take_tags;
 use super::person::{Someone, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger};
 use crate::domain::{Entity, Event, Flow, LogEntry};
-use crate::ingest::dnc_state;
 use crate::wire::aloware::Delivery;
 
 const TAGS: [&str; 2] = ["DNC", "Do Not Call"];
@@ -23,7 +22,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     }
     let tags: Vec<String> = TAGS.iter().map(|tag| (*tag).to_owned()).collect();
     let step = format!("dnc:{}", event.id);
-    let (contact, state) = match dnc_state(delivery, &event.payload, someone.aloware.is_dnc) {
+    let (contact, state) = match delivery.dnc(&event.payload) {
         None => return skipped("DNC event says neither on nor off"),
         Some(true) => {
             let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {

@@ -9,10 +9,22 @@ use crate::vendors::aloware::FormRequest;
 
 /// Compares the tags with those last known and moves the contact in the
 /// configured lists. Aloware can add to one list, and take away only from all.
-pub async fn ghl_to_aloware(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, shown: &GhlContact) -> Flowed {
-    let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::GhlToAloware, Entity::Tag, id.as_str(), reason)]);
-    let Some(tags) = &shown.tags else {
-        return skipped("No tags in payload");
+///
+/// `named` is the one tag that the seed's own events name instead of the set.
+pub async fn ghl_to_aloware(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    id: &GhlContactId,
+    shown: &GhlContact,
+    named: Option<String>,
+) -> Flowed {
+    let skipped = |reason: &str| {
+        Ok(vec![LogEntry::skipped(
+            Flow::GhlToAloware,
+            Entity::Tag,
+            id.as_str(),
+            reason,
+        )])
     };
     let client = desk.db.client().await?;
     let keys = Keys {
@@ -21,34 +33,53 @@ pub async fn ghl_to_aloware(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContac
     };
     let mapping = contact_mappings::find(&client, keys).await?;
     let before = mapping.as_ref().and_then(|m| m.ghl_tags.clone()).unwrap_or_default();
-    let delta = TagDelta::between(&before, tags);
-    let nothing_new = delta.is_empty();
-    let delta = delta.without_echoes(&echoes::live(&client, "ghl", id.as_str()).await?);
+    let full_set = shown
+        .tags
+        .clone()
+        .or_else(|| named.map(|tag| before.iter().cloned().chain([tag]).collect()));
+    let Some(tags) = &full_set else {
+        return skipped("No tags in payload");
+    };
+    let changed = TagDelta::between(&before, tags);
+    let nothing_new = changed.is_empty();
+    let delta = changed
+        .clone()
+        .without_echoes(&echoes::live(&client, "ghl", id.as_str()).await?);
     drop(client);
+    let own = changed.fingerprints();
     if delta.is_empty() {
-        save(desk, id, mapping.as_ref(), shown, tags).await?;
-        return skipped(if nothing_new { "no_change: the tags are those last seen" } else { "own_echo" });
+        save(desk, id, mapping.as_ref(), shown, tags, &own).await?;
+        return skipped(if nothing_new {
+            "no_change: the tags are those last seen"
+        } else {
+            "own_echo"
+        });
     }
     let lists = ListMoves::of(&delta, tags, &desk.rules.tag_lists);
     if lists.added.is_empty() && lists.removed.is_empty() {
-        save(desk, id, mapping.as_ref(), shown, tags).await?;
+        save(desk, id, mapping.as_ref(), shown, tags, &own).await?;
         return skipped("No Aloware list is configured for the changed tags");
     }
-    let Some(phone) = &shown.phone else {
+    let mapped_phone = || mapping.as_ref().and_then(|m| Phone::from_e164(m.phone.as_deref()?));
+    let Some(phone) = shown.phone.clone().or_else(mapped_phone) else {
         return skipped("No phone number: Aloware keeps contacts by phone");
     };
-    let log = lists.carry_out(desk, ledger, id, phone, mapping.and_then(|m| m.aloware)).await?;
-    save(desk, id, None, shown, tags).await?;
+    let log = lists
+        .carry_out(desk, ledger, id, &phone, mapping.and_then(|m| m.aloware))
+        .await?;
+    save(desk, id, None, shown, tags, &own).await?;
     Ok(log)
 }
 
-/// Remembers the tag set; a contact that was never mapped gets its row.
+/// Remembers the tag set and uses the echoes up that it showed; a contact that
+/// was never mapped gets its row.
 async fn save(
     desk: &Desk,
     id: &GhlContactId,
     mapping: Option<&Mapping>,
     shown: &GhlContact,
     tags: &[String],
+    seen: &[String],
 ) -> Result<(), Failure> {
     let client = desk.db.client().await?;
     if mapping.is_none() {
@@ -60,7 +91,11 @@ async fn save(
         };
         contact_mappings::upsert(&client, id, keys, "bidirectional").await?;
     }
-    Ok(contact_mappings::save_tags(&client, id, tags).await?)
+    contact_mappings::save_tags(&client, id, tags).await?;
+    // Each echo comes back once; the same change later is a person's.
+    let seen: Vec<&String> = seen.iter().collect();
+    echoes::take(&client, "ghl", id.as_str(), &seen).await?;
+    Ok(())
 }
 
 /// Which configured lists a tag change concerns: `(tag, list id)`.
@@ -75,7 +110,10 @@ struct ListMoves {
 impl ListMoves {
     fn of(delta: &TagDelta, tags: &[String], lists: &std::collections::BTreeMap<String, String>) -> Self {
         let listed = |changed: &[String]| -> Vec<(String, String)> {
-            changed.iter().filter_map(|tag| Some((tag.clone(), lists.get(tag)?.clone()))).collect()
+            changed
+                .iter()
+                .filter_map(|tag| Some((tag.clone(), lists.get(tag)?.clone())))
+                .collect()
         };
         let now: Vec<String> = tags.iter().map(|tag| tag.trim().to_lowercase()).collect();
         Self {
@@ -97,11 +135,21 @@ impl ListMoves {
         if !self.removed.is_empty() {
             let known = match aloware {
                 Some(aloware) => Some(aloware),
-                None => desk.vendors.aloware.lookup(phone).await.map_err(aloware_failed)?.and_then(|c| c.id),
+                None => desk
+                    .vendors
+                    .aloware
+                    .lookup(phone)
+                    .await
+                    .map_err(aloware_failed)?
+                    .and_then(|c| c.id),
             };
             if let Some(aloware) = known {
                 let (_, intent) = ledger.announce(&format!("aloware:unlist:{id}"), &[]).await?;
-                desk.vendors.aloware.remove_from_lists(&intent, &aloware).await.map_err(aloware_failed)?;
+                desk.vendors
+                    .aloware
+                    .remove_from_lists(&intent, &aloware)
+                    .await
+                    .map_err(aloware_failed)?;
                 ledger.confirm(&intent, Some(aloware.to_string()), None);
                 join.clone_from(&self.kept);
             }
@@ -112,7 +160,11 @@ impl ListMoves {
                 list_ids: join,
                 ..FormRequest::new(phone.clone())
             };
-            desk.vendors.aloware.upsert(&intent, &form).await.map_err(aloware_failed)?;
+            desk.vendors
+                .aloware
+                .upsert(&intent, &form)
+                .await
+                .map_err(aloware_failed)?;
             ledger.confirm(&intent, None, None);
         }
         let row = |(tag, list): &(String, String)| LogEntry::success(Flow::GhlToAloware, Entity::List, tag, list);
@@ -129,7 +181,11 @@ mod tests {
 
     #[test]
     fn only_configured_tags_move_and_the_others_are_set_again() {
-        let lists = [("hot".to_owned(), "301".to_owned()), ("call me".to_owned(), "302".to_owned())].into();
+        let lists = [
+            ("hot".to_owned(), "301".to_owned()),
+            ("call me".to_owned(), "302".to_owned()),
+        ]
+        .into();
         let delta = TagDelta {
             added: vec!["plain".to_owned()],
             removed: vec!["hot".to_owned()],

@@ -10,6 +10,7 @@ use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone,
 use crate::store::contact_mappings::{self, Keys};
 use crate::store::effects::Prior;
 use crate::store::message_mappings::{self, Message};
+use crate::store::outbound_messages;
 use crate::vendors::ghl::MessageRecord;
 
 /// One text, whichever system carried it.
@@ -44,8 +45,11 @@ pub async fn to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, text: &Text, event: &E
         let entry = LogEntry::skipped(text.flow, Entity::Message, &event.entity_id, "own_number");
         return Ok(vec![entry]);
     };
-    let ghl_id = write(desk, ledger, &contact, text).await?;
     let texting = (text.carrier == "texting").then_some(text.id.as_str());
+    let (ghl_id, shown_already) = match agent_message(desk, text).await? {
+        Some(id) => (id, true),
+        None => (write(desk, ledger, &contact, text).await?, false),
+    };
     if texting.is_some() {
         let message = Message {
             texting_id: texting,
@@ -59,11 +63,35 @@ pub async fn to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, text: &Text, event: &E
         };
         message_mappings::upsert(&desk.db.client().await?, &message).await?;
     }
-    let mut log = vec![LogEntry::success(text.flow, Entity::Message, &event.entity_id, contact.as_str())];
+    if shown_already {
+        let entry = LogEntry::skipped(
+            text.flow,
+            Entity::Message,
+            &event.entity_id,
+            "own_echo: an agent wrote it in GHL",
+        );
+        return Ok(vec![entry.with_target(contact.as_str())]);
+    }
+    let mut log = vec![LogEntry::success(
+        text.flow,
+        Entity::Message,
+        &event.entity_id,
+        contact.as_str(),
+    )];
     if texting.is_some() && desk.rules.texting_to_aloware {
         log.push(to_aloware(desk, &contact, text, event).await?);
     }
     Ok(log)
+}
+
+/// The GHL message that this text is, when an agent typed it there and we sent
+/// it: the vendor's report of it must not show it a second time.
+async fn agent_message(desk: &Desk, text: &Text) -> Result<Option<String>, Failure> {
+    if text.carrier != "texting" || text.direction != TextDirection::Outbound {
+        return Ok(None);
+    }
+    let reference = outbound_messages::reference_of(&desk.db.client().await?, &text.id).await?;
+    Ok(reference.and_then(|reference| reference.strip_prefix("ghl:").map(str::to_owned)))
 }
 
 /// Into the conversation, else as a note; answers GHL's id of it.
@@ -74,7 +102,20 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
         return notes::put(desk, ledger, contact, &step, &marker, &note_text(text, &marker)).await;
     }
     let (prior, intent) = ledger.announce(&step, &[]).await?;
-    if let Prior::Done { vendor_id: Some(id), .. } = prior {
+    let known = match prior {
+        Prior::Fresh => None,
+        Prior::Done { vendor_id, .. } => vendor_id,
+        Prior::Unconfirmed => {
+            let found = desk
+                .vendors
+                .ghl
+                .find_message(contact, text.direction, &text.body, text.at)
+                .await;
+            found.map_err(ghl_failed)?
+        }
+    };
+    if let Some(id) = known {
+        ledger.confirm(&intent, Some(id.clone()), None);
         return Ok(id);
     }
     let record = MessageRecord {
@@ -85,7 +126,12 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
         alt_id: Some(text.id.clone()),
         attachments: Vec::new(),
     };
-    let id = desk.vendors.ghl.record_message(&intent, &record).await.map_err(ghl_failed)?;
+    let id = desk
+        .vendors
+        .ghl
+        .record_message(&intent, &record)
+        .await
+        .map_err(ghl_failed)?;
     ledger.confirm(&intent, Some(id.clone()), None);
     Ok(id)
 }
@@ -112,14 +158,27 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
         ghl: Some(contact),
         ..Keys::default()
     };
-    let mapped = contact_mappings::find(&client, keys).await?.and_then(|mapping| mapping.aloware);
+    let mapped = contact_mappings::find(&client, keys)
+        .await?
+        .and_then(|mapping| mapping.aloware);
     drop(client);
     let found = match mapped {
         Some(id) => Some(id),
-        None => desk.vendors.aloware.lookup(&text.consumer).await.map_err(aloware_failed)?.and_then(|c| c.id),
+        None => desk
+            .vendors
+            .aloware
+            .lookup(&text.consumer)
+            .await
+            .map_err(aloware_failed)?
+            .and_then(|c| c.id),
     };
     let Some(id) = found else {
-        let entry = LogEntry::skipped(Flow::TextingToAloware, Entity::Message, &event.entity_id, "no-aloware-contact");
+        let entry = LogEntry::skipped(
+            Flow::TextingToAloware,
+            Entity::Message,
+            &event.entity_id,
+            "no-aloware-contact",
+        );
         return Ok(entry);
     };
     let client = desk.db.client().await?;
@@ -135,7 +194,12 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
         ..Message::default()
     };
     message_mappings::upsert(&client, &message).await?;
-    let entry = LogEntry::skipped(Flow::TextingToAloware, Entity::Message, &event.entity_id, "not-supported");
+    let entry = LogEntry::skipped(
+        Flow::TextingToAloware,
+        Entity::Message,
+        &event.entity_id,
+        "not-supported",
+    );
     Ok(entry.with_target(id.as_str()))
 }
 

@@ -19,7 +19,7 @@ pub mod send;
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
-use crate::ingest::Spool;
+use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
 
@@ -49,6 +49,8 @@ pub struct Rules {
     pub hint: PhoneHint,
     /// Our own numbers.
     pub own: Vec<Phone>,
+    /// Our GHL sub-account.
+    pub location: String,
     /// GHL tag (lower case) to Aloware list id.
     pub tag_lists: std::collections::BTreeMap<String, String>,
     /// Whether texts are also mapped to Aloware contacts.
@@ -66,8 +68,14 @@ impl Rules {
                 SourceOfTruth::Merge => Mode::Merge,
             },
             recording_links: settings.sync.recording_links == RecordingLinks::Note,
-            own: settings.texting.from_numbers.iter().filter_map(|raw| Phone::parse(raw, &hint)).collect(),
+            own: settings
+                .texting
+                .from_numbers
+                .iter()
+                .filter_map(|number| Phone::from_e164(number))
+                .collect(),
             hint,
+            location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
         }

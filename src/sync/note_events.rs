@@ -28,7 +28,13 @@ const fn form(kind: Kind) -> Option<Form> {
         Kind::Voicemail => Form {
             title: "[VOICEMAIL]",
             kind: "voicemail",
-            keys: &["direct_voicemail_url", "direct_recording_url", "url", "voicemail_url", "audio_url"],
+            keys: &[
+                "direct_voicemail_url",
+                "direct_recording_url",
+                "url",
+                "voicemail_url",
+                "audio_url",
+            ],
             label: Some("Voicemail"),
             missing: "No voicemail URL in payload",
         },
@@ -80,11 +86,19 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         let tags = summary_tags(&content, &delivery.words(&["outcomes", "tags"]));
         put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags).await?;
     }
-    Ok(vec![LogEntry::success(Flow::AlowareToGhl, entity, entity_id, contact.as_str())])
+    Ok(vec![LogEntry::success(
+        Flow::AlowareToGhl,
+        entity,
+        entity_id,
+        contact.as_str(),
+    )])
 }
 
 fn note_text(form: &Form, delivery: &Delivery<'_>, call_id: &str, content: &str, marker: &str) -> String {
-    let at = delivery.created_at().map(|at| format!(" {}", stamp(at))).unwrap_or_default();
+    let at = delivery
+        .created_at()
+        .map(|at| format!(" {}", stamp(at)))
+        .unwrap_or_default();
     let title = form.title;
     match form.label {
         Some(label) => {
@@ -100,11 +114,33 @@ fn note_text(form: &Form, delivery: &Delivery<'_>, call_id: &str, content: &str,
 /// of the text, negatives first, whole words only.
 fn summary_tags(text: &str, outcomes: &[String]) -> Vec<String> {
     let mut tags: Vec<String> = outcomes.iter().map(|outcome| format!("Summary: {outcome}")).collect();
-    let words = format!(" {} ", text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" "));
+    let words = format!(
+        " {} ",
+        text.to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|w| !w.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(&format!(" {phrase} ")));
-    if says(&["not interested", "declined", "uninterested", "no interest", "isn t interested", "wasn t interested"]) {
+    if says(&[
+        "not interested",
+        "declined",
+        "uninterested",
+        "no interest",
+        "isn t interested",
+        "wasn t interested",
+    ]) {
         tags.push("Not Interested".to_owned());
-    } else if says(&["interested", "wants", "want"]) && !says(&["unwanted", "doesn t want", "does not want", "did not want", "didn t want"]) {
+    } else if says(&["interested", "wants", "want"])
+        && !says(&[
+            "unwanted",
+            "doesn t want",
+            "does not want",
+            "did not want",
+            "didn t want",
+        ])
+    {
         tags.push("Interested".to_owned());
     }
     if says(&["follow up", "followup", "callback", "call back"]) {
@@ -120,7 +156,10 @@ mod tests {
     #[test]
     fn a_refusal_is_not_interest() {
         assert_eq!(summary_tags("The lead is not interested.", &[]), ["Not Interested"]);
-        assert_eq!(summary_tags("She was interested; agreed a callback.", &[]), ["Interested", "Follow-up Needed"]);
+        assert_eq!(
+            summary_tags("She was interested; agreed a callback.", &[]),
+            ["Interested", "Follow-up Needed"]
+        );
         assert_eq!(summary_tags("An unwanted call.", &[]), Vec::<String>::new());
         assert_eq!(summary_tags("He doesn't want it.", &[]), Vec::<String>::new());
         assert_eq!(summary_tags("", &["Booked".to_owned()]), ["Summary: Booked"]);

@@ -33,7 +33,10 @@ pub(super) async fn put(
     let (prior, intent) = ledger.announce(step, &[]).await?;
     let existing = match prior {
         Prior::Fresh => None,
-        Prior::Done { vendor_id: Some(id), fingerprint } if fingerprint.as_deref() == Some(print.as_str()) => return Ok(id),
+        Prior::Done {
+            vendor_id: Some(id),
+            fingerprint,
+        } if fingerprint.as_deref() == Some(print.as_str()) => return Ok(id),
         Prior::Done { vendor_id, .. } => vendor_id,
         Prior::Unconfirmed => {
             let notes = ghl.list_notes(contact).await.map_err(|e| gone(e, contact))?;
@@ -58,7 +61,10 @@ pub(super) async fn put(
     };
     let id = match updated {
         Some(id) => id,
-        None => ghl.create_note(&intent, contact, body).await.map_err(|e| gone(e, contact))?,
+        None => ghl
+            .create_note(&intent, contact, body)
+            .await
+            .map_err(|e| gone(e, contact))?,
     };
     ledger.confirm(&intent, Some(id.clone()), Some(print));
     Ok(id)

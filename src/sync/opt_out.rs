@@ -5,10 +5,10 @@
 use super::call::put_tags;
 use super::person::{Someone, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, notes};
-use crate::domain::{Cause, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone};
+use crate::domain::{Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone};
 use crate::loops::echo;
 use crate::store::effects::Echo;
-use crate::store::opt_outs;
+use crate::store::{StoreError, opt_outs};
 
 /// What a blocked contact carries in GHL.
 const TAGS: [&str; 2] = ["DNC-SMS", "SMS Opted Out"];
@@ -18,8 +18,15 @@ fn tags() -> Vec<String> {
 }
 
 /// Marks the person as opted out in GHL; creates the contact if there is none,
-/// so that nobody can text the number from the CRM either.
+/// so that nobody can text the number from the CRM either. A STOP that a later
+/// START has already overtaken changes nothing.
 pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
+    if opt_outs::active_causes(&desk.db.client().await?, phone)
+        .await?
+        .is_empty()
+    {
+        return Ok(vec![skipped(flow, event, "a later START holds")]);
+    }
     let someone = Someone::with_phone(phone);
     let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {
         return Ok(vec![skipped(flow, event, "own_number")]);
@@ -27,7 +34,38 @@ pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
     let step = format!("optout:{}", event.id);
     set_dnd(desk, ledger, &contact, &step, true).await?;
     put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
-    Ok(vec![LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP")])
+    Ok(vec![
+        LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP"),
+    ])
+}
+
+/// A STOP written through GHL in a delivery without a number: the contact tells
+/// whose it is, and the registry learns it now.
+pub async fn stop_by_contact(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlContactId, event: &Event) -> Flowed {
+    let contact = desk.vendors.ghl.get_contact(id).await.map_err(|e| notes::gone(e, id))?;
+    let Some(phone) = contact.phone else {
+        return Ok(vec![skipped(
+            Flow::GhlToAloware,
+            event,
+            "the contact has no phone number",
+        )]);
+    };
+    let change = ConsentChange {
+        phone: phone.clone(),
+        cause: Cause::ConsumerStop,
+        action: Move::Block,
+        source: "ghl",
+        reason: "STOP".to_owned(),
+        evidence: None,
+        occurred_at: event.received_at,
+        unless_echo: None,
+    };
+    let mut client = desk.db.client().await?;
+    let transaction = client.transaction().await.map_err(StoreError::from)?;
+    opt_outs::apply(&transaction, &[&change]).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    drop(client);
+    stop_to_ghl(desk, ledger, Flow::GhlToAloware, &phone, event).await
 }
 
 /// Takes the marks away again, unless another cause still blocks the number:
@@ -36,7 +74,11 @@ pub async fn start_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phon
     let causes = opt_outs::active_causes(&desk.db.client().await?, phone).await?;
     if !causes.is_empty() {
         let names: Vec<&str> = causes.iter().copied().map(Cause::as_str).collect();
-        return Ok(vec![skipped(flow, event, &format!("still blocked: {}", names.join(", ")))]);
+        return Ok(vec![skipped(
+            flow,
+            event,
+            &format!("still blocked: {}", names.join(", ")),
+        )]);
     }
     let Some(mapping) = mapped(desk, &Someone::with_phone(phone)).await? else {
         return Ok(vec![skipped(flow, event, "No contact mapping found")]);
@@ -60,7 +102,12 @@ async fn set_dnd(
     step: &str,
     blocked: bool,
 ) -> Result<(), Failure> {
-    let current = desk.vendors.ghl.get_contact(contact).await.map_err(|e| notes::gone(e, contact))?;
+    let current = desk
+        .vendors
+        .ghl
+        .get_contact(contact)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     let dnd: Dnd = current.dnd.unwrap_or_default();
     if dnd.channel_blocked("SMS") == blocked {
         return Ok(());
@@ -69,10 +116,19 @@ async fn set_dnd(
         vendor: "ghl",
         entity_id: contact.to_string(),
         fingerprint: echo::text_dnd(blocked),
+        replaces: echo::text_dnd(!blocked),
     };
     let (_, intent) = ledger.announce(&format!("{step}:dnd"), &[echo]).await?;
-    let message = if blocked { "Opted out by text" } else { "Opted in by text" };
-    desk.vendors.ghl.set_text_dnd(&intent, contact, &dnd, blocked, message).await.map_err(|e| notes::gone(e, contact))?;
+    let message = if blocked {
+        echo::OPTED_OUT_MARK
+    } else {
+        "Opted in by text"
+    };
+    desk.vendors
+        .ghl
+        .set_text_dnd(&intent, contact, &dnd, blocked, message)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }
@@ -91,10 +147,15 @@ pub(super) async fn take_tags(
             vendor: "ghl",
             entity_id: contact.to_string(),
             fingerprint: echo::tag_removed(tag),
+            replaces: echo::tag_added(tag),
         })
         .collect();
     let (_, intent) = ledger.announce(step, &echoes).await?;
-    desk.vendors.ghl.remove_tags(&intent, contact, tags).await.map_err(|e| notes::gone(e, contact))?;
+    desk.vendors
+        .ghl
+        .remove_tags(&intent, contact, tags)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
     ledger.confirm(&intent, Some(contact.to_string()), None);
     Ok(())
 }

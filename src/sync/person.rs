@@ -3,8 +3,8 @@
 use super::{Desk, Ledger, ghl_failed};
 use crate::domain::{AlowareContact, Failure, GhlContactId, PersonFields, Phone};
 use crate::store::contact_mappings::{self, Keys, Mapping};
-use crate::vendors::ghl::NewContact;
 use crate::vendors::VendorError;
+use crate::vendors::ghl::NewContact;
 
 /// What is known of a person outside GHL.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,9 @@
 //! A text that an agent typed in GHL, delivered to us as the provider: sent
 //! through the guard, and a refusal shown to the agent as the message's fate.
 
-use super::send::{SendFailure, send};
+use super::send::{SendFailure, send_once};
 use super::{Desk, Flowed, Ledger, ghl_failed};
 use crate::domain::{Entity, Event, Failure, Flow, LogEntry, Phone};
-use crate::store::outbound_messages;
 use crate::vendors::ghl::MessageStatus;
 use crate::vendors::{OutboundText, VendorError};
 
@@ -22,21 +21,13 @@ pub struct AgentText {
 /// Sends it once. A send whose outcome is unknown is not repeated.
 pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, event: &Event) -> Flowed {
     let entry = |reason: &str| LogEntry::skipped(Flow::TextingToGhl, Entity::Message, &event.entity_id, reason);
-    let reference = format!("ghl:{}", text.message_id);
-    let earlier = outbound_messages::latest(&desk.db.client().await?, &reference).await?;
-    match earlier.as_ref().map(|(state, id)| (state.as_str(), id)) {
-        Some(("sent", Some(id))) => return Ok(vec![sent(event, id)]),
-        Some(("sending" | "unknown", _)) => {
-            return Ok(vec![entry("outcome of the send is unknown; it is not sent again")]);
-        }
-        _ => {}
-    }
+    let unknown = || Ok(vec![entry("outcome of the send is unknown; it is not sent again")]);
     let outbound = OutboundText {
         body: text.body.clone(),
-        correlation_id: Some(reference),
+        correlation_id: Some(reference(&text.message_id)),
         ..OutboundText::default()
     };
-    match send(desk, &text.to, &outbound).await {
+    match send_once(desk, ledger, &text.to, &outbound).await {
         Ok(id) => Ok(vec![sent(event, &id)]),
         Err(SendFailure::OptedOut) => {
             tell_agent(desk, ledger, text, "the recipient has opted out").await?;
@@ -51,8 +42,14 @@ pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentTe
             Err(Failure::permanent("no texting vendor is configured"))
         }
         Err(SendFailure::Unavailable { .. }) => Err(Failure::transient("text cannot be sent now")),
-        Err(SendFailure::Unknown) => Ok(vec![entry("outcome of the send is unknown; it is not sent again")]),
+        Err(SendFailure::Taken { vendor_id: Some(id) }) => Ok(vec![sent(event, &id)]),
+        Err(SendFailure::Unknown | SendFailure::Taken { vendor_id: None }) => unknown(),
     }
+}
+
+/// How the send of an agent's text is known in our own records.
+pub(super) fn reference(ghl_message_id: &str) -> String {
+    format!("ghl:{ghl_message_id}")
 }
 
 fn sent(event: &Event, vendor_id: &str) -> LogEntry {
@@ -60,15 +57,23 @@ fn sent(event: &Event, vendor_id: &str) -> LogEntry {
 }
 
 async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why: &str) -> Result<(), Failure> {
-    let (_, intent) = ledger.announce(&format!("ghl:message-status:{}", text.message_id), &[]).await?;
-    let told = desk.vendors.ghl.update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why)).await;
+    let (_, intent) = ledger
+        .announce(&format!("ghl:message-status:{}", text.message_id), &[])
+        .await?;
+    let told = desk
+        .vendors
+        .ghl
+        .update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why))
+        .await;
     match told {
         Ok(()) => {
             ledger.confirm(&intent, Some(text.message_id.clone()), None);
             Ok(())
         }
         // Only the app that owns the provider may tell; the refusal stands either way.
-        Err(VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. }) => {
+        Err(
+            VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. },
+        ) => {
             tracing::warn!(event.id = ?text.message_id, "a refused text could not be marked as failed in GHL");
             Ok(())
         }

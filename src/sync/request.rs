@@ -66,7 +66,15 @@ pub async fn sync_aloware_contact(
 ) -> Result<Pair, RequestError> {
     let known = match (phone, id) {
         (Some(phone), _) => Some(phone.clone()),
-        (None, id) => mapping(desk, Keys { aloware: id, ..Keys::default() }).await?.and_then(|m| Phone::from_e164(&m.phone?)),
+        (None, id) => mapping(
+            desk,
+            Keys {
+                aloware: id,
+                ..Keys::default()
+            },
+        )
+        .await?
+        .and_then(|m| Phone::from_e164(&m.phone?)),
     };
     let phone = known.ok_or(RequestError::NotFound)?;
     let found = desk.vendors.aloware.lookup(&phone).await.map_err(aloware_failed)?;
@@ -93,14 +101,23 @@ pub async fn sync_list(desk: &Desk, tag: &str) -> Result<String, RequestError> {
     let client = desk.db.client().await.map_err(Failure::from)?;
     let members = contact_mappings::with_tag(&client, &tag).await.map_err(Failure::from)?;
     drop(client);
-    for phone in members.iter().filter_map(|member| Phone::from_e164(member.phone.as_deref()?)) {
+    for phone in members
+        .iter()
+        .filter_map(|member| Phone::from_e164(member.phone.as_deref()?))
+    {
         let mut ledger = Ledger::of_person(&desk.db);
-        let (_, intent) = ledger.announce(&format!("aloware:list:{list}:{}", Utc::now().timestamp_micros()), &[]).await?;
+        let (_, intent) = ledger
+            .announce(&format!("aloware:list:{list}:{}", Utc::now().timestamp_micros()), &[])
+            .await?;
         let form = FormRequest {
             list_ids: vec![list.clone()],
             ..FormRequest::new(phone)
         };
-        desk.vendors.aloware.upsert(&intent, &form).await.map_err(aloware_failed)?;
+        desk.vendors
+            .aloware
+            .upsert(&intent, &form)
+            .await
+            .map_err(aloware_failed)?;
         ledger.confirm(&intent, None, None);
         ledger.flush().await.map_err(Failure::from)?;
     }
@@ -115,9 +132,25 @@ pub async fn sync_list(desk: &Desk, tag: &str) -> Result<String, RequestError> {
 /// # Errors
 /// [`RequestError::NotFound`] when one system does not have the person.
 pub async fn repair_mapping(desk: &Desk, phone: Option<&Phone>, email: Option<&str>) -> Result<Pair, RequestError> {
-    let known = mapping(desk, Keys { phone, email, ..Keys::default() }).await?;
-    if let Some(Mapping { ghl, aloware: Some(aloware), .. }) = known {
-        return Ok(Pair { ghl, aloware: Some(aloware) });
+    let known = mapping(
+        desk,
+        Keys {
+            phone,
+            email,
+            ..Keys::default()
+        },
+    )
+    .await?;
+    if let Some(Mapping {
+        ghl,
+        aloware: Some(aloware),
+        ..
+    }) = known
+    {
+        return Ok(Pair {
+            ghl,
+            aloware: Some(aloware),
+        });
     }
     let by_phone = match phone {
         Some(phone) => desk.vendors.ghl.find_by_phone(phone).await.map_err(ghl_failed)?,
@@ -141,7 +174,9 @@ pub async fn repair_mapping(desk: &Desk, phone: Option<&Phone>, email: Option<&s
         email: email.or(ghl.fields.email.as_deref()),
         ghl: None,
     };
-    contact_mappings::upsert(&client, &id, keys, "bidirectional").await.map_err(Failure::from)?;
+    contact_mappings::upsert(&client, &id, keys, "bidirectional")
+        .await
+        .map_err(Failure::from)?;
     Ok(Pair {
         ghl: id,
         aloware: Some(aloware),

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{Desk, Ledger};
 use crate::compliance::{Cleared, guard};
-use crate::domain::{Cause, ConsentChange, Failure, Move, Phone};
+use crate::domain::{Cause, ConsentChange, Move, Phone};
 use crate::store::message_mappings::{self, Message};
 use crate::store::{StoreError, opt_outs, outbound_messages};
-use crate::vendors::{OutboundText, TextingClient, VendorError};
+use crate::vendors::{OutboundText, VendorError};
 
 /// Why a text was not sent, or not surely.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum SendFailure {
     /// The vendor may have taken it: it is not sent again.
     #[error("outcome unknown")]
     Unknown,
+    /// An earlier run sent this very text, or may have.
+    #[error("already handed over")]
+    Taken {
+        /// The vendor's id, when the earlier run learnt it.
+        vendor_id: Option<String>,
+    },
 }
 
 impl From<StoreError> for SendFailure {
@@ -51,6 +57,32 @@ impl From<StoreError> for SendFailure {
 /// # Errors
 /// [`SendFailure`]. After [`SendFailure::Unknown`] the text may have gone out.
 pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String, SendFailure> {
+    let mut ledger = Ledger::of_person(&desk.db);
+    hand_over(desk, &mut ledger, to, text, false).await
+}
+
+/// Sends a text once per `correlation_id`, as a step of an event's run.
+///
+/// # Errors
+/// As [`send`]; [`SendFailure::Taken`] when an earlier run sent it, or may have.
+pub async fn send_once(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    to: &Phone,
+    text: &OutboundText,
+) -> Result<String, SendFailure> {
+    hand_over(desk, ledger, to, text, true).await
+}
+
+/// The turn at the vendor comes first and the guard last, so that nothing is
+/// waited for between the registry's answer and the call.
+async fn hand_over(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    to: &Phone,
+    text: &OutboundText,
+    once: bool,
+) -> Result<String, SendFailure> {
     let Some(client) = &desk.vendors.texting else {
         return Err(SendFailure::NotConfigured);
     };
@@ -63,45 +95,49 @@ pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String
         });
     }
     let id = Uuid::now_v7();
-    let cleared = clear_and_record(desk, id, to, text).await?;
-    let outcome = hand_over(desk, client, id, cleared, text).await;
+    let turn = client.turn().await.map_err(|error| failure(&error))?;
+    let (_, intent) = ledger.announce(&format!("send:{id}"), &[]).await.map_err(|failure| {
+        tracing::warn!(
+            reason = failure.reason(),
+            "a text was not sent: the ledger cannot be written"
+        );
+        SendFailure::Unavailable { retry_after: None }
+    })?;
+    let cleared = clear_and_record(desk, id, to, text, once).await?;
+    let outcome = client.send(turn, &intent, cleared, text).await;
     record_outcome(desk, id, to, text, &outcome).await;
     outcome.map_err(|error| failure(&error))
 }
 
 /// The guard's answer and the record of it, in one transaction.
-async fn clear_and_record(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText) -> Result<Cleared, SendFailure> {
+async fn clear_and_record(
+    desk: &Desk,
+    id: Uuid,
+    to: &Phone,
+    text: &OutboundText,
+    once: bool,
+) -> Result<Cleared, SendFailure> {
+    let (from, correlation) = (text.from.as_deref(), text.correlation_id.as_deref());
     let mut client = desk.db.client().await?;
     let transaction = client.transaction().await.map_err(StoreError::from)?;
+    // Holds the number's lock from here on: two runs of one text take turns too.
     let answer = guard::clear(&transaction, to).await?;
+    if let (true, Some(reference)) = (once, correlation)
+        && let Some((state, vendor_id)) = outbound_messages::latest(&transaction, reference).await?
+        && matches!(state.as_str(), "sending" | "sent" | "unknown")
+    {
+        return Err(SendFailure::Taken { vendor_id });
+    }
     let refused = answer.as_ref().err().map(|blocked| {
         let names: Vec<&str> = blocked.causes.iter().copied().map(Cause::as_str).collect();
         format!("opted_out: {}", names.join(", "))
     });
-    let (from, correlation) = (text.from.as_deref(), text.correlation_id.as_deref());
     outbound_messages::open(&transaction, id, to, from, refused.as_deref(), correlation).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     answer.map_err(|_| {
         metrics::counter!("texts_refused_total").increment(1);
         SendFailure::OptedOut
     })
-}
-
-async fn hand_over(
-    desk: &Desk,
-    client: &TextingClient,
-    id: Uuid,
-    cleared: Cleared,
-    text: &OutboundText,
-) -> Result<String, VendorError> {
-    let mut ledger = Ledger::of_person(&desk.db);
-    let (_, intent) = ledger.announce(&format!("send:{id}"), &[]).await.map_err(|failure: Failure| {
-        tracing::warn!(reason = failure.reason(), "a text was not sent: the ledger cannot be written");
-        VendorError::Refused {
-            reason: "ledger unavailable",
-        }
-    })?;
-    client.send(&intent, cleared, text).await
 }
 
 fn failure(error: &VendorError) -> SendFailure {

@@ -60,9 +60,7 @@ impl Breaker {
             State::Closed { .. } => false,
             State::Open { until, .. } if now < *until => return Err(*until - now),
             State::Open {
-                probing: true,
-                delay,
-                ..
+                probing: true, delay, ..
             } => return Err(*delay),
             State::Open { probing, .. } => {
                 *probing = true;
@@ -82,9 +80,7 @@ impl Breaker {
         match *self.lock() {
             State::Open { until, .. } if now < until => Some(until - now),
             State::Open {
-                probing: true,
-                delay,
-                ..
+                probing: true, delay, ..
             } => Some(delay),
             State::Open { .. } | State::Closed { .. } => None,
         }
@@ -126,11 +122,7 @@ impl Permit {
                 };
                 true
             }
-            State::Open {
-                until,
-                delay,
-                probing,
-            } if self.probe => {
+            State::Open { until, delay, probing } if self.probe => {
                 *delay = (*delay * 2).min(LONGEST_DELAY);
                 *until = now + *delay;
                 *probing = false;
@@ -158,10 +150,7 @@ mod tests {
 
     fn trip(breaker: &Breaker, now: Instant) {
         for nth in 1..=TRIPS_AFTER {
-            assert_eq!(
-                breaker.admit(now).unwrap().troubled(now),
-                nth == TRIPS_AFTER
-            );
+            assert_eq!(breaker.admit(now).unwrap().troubled(now), nth == TRIPS_AFTER);
         }
     }
 

@@ -148,9 +148,7 @@ impl Budget {
         }
         let interval = signals.interval.unwrap_or(self.shared.rate.period);
         let wait = if limited {
-            let day_over = signals
-                .daily_reset
-                .filter(|_| signals.daily_remaining == Some(0));
+            let day_over = signals.daily_reset.filter(|_| signals.daily_remaining == Some(0));
             signals.retry_after.or(day_over).unwrap_or(interval)
         } else if signals.remaining == Some(0) {
             interval
@@ -214,11 +212,7 @@ impl<'b> Place<'b> {
             return Turn::Taken;
         }
         if free_at > deadline || now >= deadline {
-            return Turn::Refused(
-                free_at
-                    .saturating_duration_since(now)
-                    .max(Duration::from_millis(100)),
-            );
+            return Turn::Refused(free_at.saturating_duration_since(now).max(Duration::from_millis(100)));
         }
         // Behind others, the wake-up comes from them; the nap is a safety net.
         let nap = if ahead == 0 {
@@ -258,12 +252,7 @@ impl Day {
     }
 
     /// How long the day's calls are used up for, if they are.
-    fn over_for(
-        &mut self,
-        now: Instant,
-        today: DateTime<Utc>,
-        limit: Option<u32>,
-    ) -> Option<Duration> {
+    fn over_for(&mut self, now: Instant, today: DateTime<Utc>, limit: Option<u32>) -> Option<Duration> {
         if self.date != today.date_naive() {
             self.date = today.date_naive();
             self.used = 0;
@@ -286,11 +275,7 @@ impl Day {
 fn until_midnight(now: DateTime<Utc>) -> Duration {
     now.date_naive()
         .checked_add_days(Days::new(1))
-        .and_then(|next| {
-            (next.and_time(NaiveTime::MIN).and_utc() - now)
-                .to_std()
-                .ok()
-        })
+        .and_then(|next| (next.and_time(NaiveTime::MIN).and_utc() - now).to_std().ok())
         .unwrap_or(Duration::from_secs(3600))
 }
 

@@ -102,16 +102,12 @@ fn the_day_ends_at_its_limit_and_begins_anew_at_midnight_utc() {
     let place = Place::take(&budget.shared, Priority::Contact);
     assert!(taken(&place, now));
     assert!(taken(&place, now));
-    let Turn::Refused(after) = place.turn(now, day("2026-11-23T23:59:00Z"), now + LONGEST_WAIT)
-    else {
+    let Turn::Refused(after) = place.turn(now, day("2026-11-23T23:59:00Z"), now + LONGEST_WAIT) else {
         panic!("a third call let through");
     };
     assert_eq!(after, Duration::from_secs(60));
     let next_day = day("2026-11-24T00:00:00Z");
-    assert!(matches!(
-        place.turn(now, next_day, now + LONGEST_WAIT),
-        Turn::Taken
-    ));
+    assert!(matches!(place.turn(now, next_day, now + LONGEST_WAIT), Turn::Taken));
 }
 
 #[test]

@@ -25,20 +25,12 @@ const OPTED_OUT: &[(&str, &[&str])] = &[
     ("4775", &["code", "error.code", "errorCode", "error_code"]),
     ("200", &["errorCode", "error_code", "ErrorCode"]),
     ("103", &["statusErrorCode"]),
-    (
-        "opted_out",
-        &["code", "error.code", "errorCode", "error_code"],
-    ),
+    ("opted_out", &["code", "error.code", "errorCode", "error_code"]),
 ];
 
 /// Decides what an answer that is no 2xx means. `body` is its JSON, if it had
 /// any; `wait` what its headers ask for.
-pub(crate) fn refusal(
-    vendor: Source,
-    status: u16,
-    body: Option<&Value>,
-    wait: Option<Duration>,
-) -> VendorError {
+pub(crate) fn refusal(vendor: Source, status: u16, body: Option<&Value>, wait: Option<Duration>) -> VendorError {
     let body = body.unwrap_or(&Value::Null);
     match status {
         429 => return VendorError::RateLimited { retry_after: wait },
@@ -61,9 +53,7 @@ pub(crate) fn refusal(
             id: text(body, &["contact_id"]),
             matching_field: None,
         },
-        422 => VendorError::Unprocessable {
-            fields: fields(body),
-        },
+        422 => VendorError::Unprocessable { fields: fields(body) },
         400 if vendor == Source::Ghl => ghl_bad_request(body),
         _ => VendorError::Rejected {
             status,
@@ -97,13 +87,10 @@ fn ghl_bad_request(body: &Value) -> VendorError {
         };
     }
     let message = messages(body).into_iter().next().unwrap_or_default();
-    if message.starts_with("Contact with id ")
-        && message.trim_end_matches('.').ends_with("not found")
-    {
+    if message.starts_with("Contact with id ") && message.trim_end_matches('.').ends_with("not found") {
         return VendorError::NotFound;
     }
-    if message.contains("Incorrect conversationProviderId")
-        || typed_code(body).as_deref() == Some("PROVIDER_MISMATCH")
+    if message.contains("Incorrect conversationProviderId") || typed_code(body).as_deref() == Some("PROVIDER_MISMATCH")
     {
         return VendorError::Rejected {
             status: 400,
@@ -132,11 +119,7 @@ fn fields(body: &Value) -> Vec<String> {
     let mut found: Vec<String> = object(body, &["errors"])
         .into_iter()
         .flat_map(|errors| errors.keys().cloned())
-        .chain(
-            messages(body)
-                .iter()
-                .filter_map(|sentence| subject(sentence)),
-        )
+        .chain(messages(body).iter().filter_map(|sentence| subject(sentence)))
         .filter(|name| plain(name))
         .take(8)
         .collect();
@@ -147,9 +130,7 @@ fn fields(body: &Value) -> Vec<String> {
 fn subject(sentence: &str) -> Option<String> {
     let words: Vec<&str> = sentence.split_whitespace().collect();
     let name = match words.as_slice() {
-        ["property", name, "should", ..]
-        | ["each", "value", "in", name, ..]
-        | [name, "must" | "should", ..] => name,
+        ["property", name, "should", ..] | ["each", "value", "in", name, ..] | [name, "must" | "should", ..] => name,
         _ => return None,
     };
     Some((*name).to_owned())
@@ -171,9 +152,7 @@ fn typed_code(body: &Value) -> Option<String> {
         .or_else(|| text(array(body, &["errors"])?.first()?, &["code"]))?;
     let digits = code.len() <= 6 && code.bytes().all(|b| b.is_ascii_digit());
     let word = code.len() <= 40 && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
-        || code.len() <= 40
-            && code.contains('_')
-            && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        || code.len() <= 40 && code.contains('_') && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     (digits || word).then_some(code)
 }
 
@@ -183,10 +162,7 @@ fn opted_out(body: &Value) -> Option<String> {
     OPTED_OUT.iter().find_map(|(code, keys)| {
         std::iter::once(body)
             .chain(listed)
-            .any(|holder| {
-                keys.iter()
-                    .any(|key| text(holder, &[key]).as_deref() == Some(*code))
-            })
+            .any(|holder| keys.iter().any(|key| text(holder, &[key]).as_deref() == Some(*code)))
             .then(|| (*code).to_owned())
     })
 }

@@ -29,10 +29,7 @@ fn a_contact_is_missing_only_when_the_vendor_says_so() {
         ghl(400, json!({"message": "Contact with id x9 not found"})),
         VendorError::NotFound
     );
-    assert_eq!(
-        ghl(404, json!({"message": "Not found"})),
-        VendorError::NotFound
-    );
+    assert_eq!(ghl(404, json!({"message": "Not found"})), VendorError::NotFound);
     let aloware = refusal(
         Source::Aloware,
         404,
@@ -44,10 +41,7 @@ fn a_contact_is_missing_only_when_the_vendor_says_so() {
         status: 404,
         code: Some("no such path".into()),
     };
-    assert_eq!(
-        ghl(404, json!({"message": "Cannot GET /contact/x"})),
-        no_path
-    );
+    assert_eq!(ghl(404, json!({"message": "Cannot GET /contact/x"})), no_path);
     assert_eq!(refusal(Source::Ghl, 404, None, None), no_path);
     let other = VendorError::Rejected {
         status: 400,

@@ -39,8 +39,7 @@ fn on_this_machine(base: &Url) -> bool {
 
 /// A header value that `Debug` does not show.
 pub(crate) fn bearer(token: &str, vendor: Source) -> Result<HeaderValue, SetupError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| SetupError::Token { vendor })?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| SetupError::Token { vendor })?;
     value.set_sensitive(true);
     Ok(value)
 }

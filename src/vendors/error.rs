@@ -125,9 +125,7 @@ fn properties(fields: &[String]) -> String {
 }
 
 fn detail(code: &Option<String>) -> String {
-    code.as_ref()
-        .map(|code| format!(": {code}"))
-        .unwrap_or_default()
+    code.as_ref().map(|code| format!(": {code}")).unwrap_or_default()
 }
 
 impl VendorError {
@@ -152,11 +150,7 @@ impl VendorError {
             | Self::Rejected { .. }
             | Self::Refused { .. } => return Failure::Permanent { reason },
         };
-        Failure::Retry {
-            class,
-            after,
-            reason,
-        }
+        Failure::Retry { class, after, reason }
     }
 
     /// Whether the write behind this error may be in place at the vendor.
@@ -261,9 +255,6 @@ mod tests {
             id: Some("secret-id".into()),
             matching_field: None,
         };
-        assert_eq!(
-            error.to_failure(Source::Ghl).reason(),
-            "ghl duplicate contact"
-        );
+        assert_eq!(error.to_failure(Source::Ghl).reason(), "ghl duplicate contact");
     }
 }

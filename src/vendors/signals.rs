@@ -29,19 +29,9 @@ pub struct Signals {
 impl Signals {
     /// Reads the headers; `now` resolves a `Retry-After` date.
     pub fn read(headers: &HeaderMap, now: DateTime<Utc>) -> Self {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::trim)
-        };
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         // The daily figure has been seen negative in official client code.
-        let count = |name: &str| {
-            text(name)?
-                .parse::<i64>()
-                .ok()
-                .map(|n| n.max(0).unsigned_abs())
-        };
+        let count = |name: &str| text(name)?.parse::<i64>().ok().map(|n| n.max(0).unsigned_abs());
         let millis = |name: &str| count(name).map(|ms| Duration::from_millis(ms).min(LONGEST_WAIT));
         Self {
             retry_after: text("retry-after").and_then(|raw| retry_after(raw, now)),
@@ -73,9 +63,7 @@ mod tests {
             .iter()
             .map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap()))
             .collect();
-        let now = DateTime::parse_from_rfc3339("2026-11-23T12:00:00Z")
-            .unwrap()
-            .to_utc();
+        let now = DateTime::parse_from_rfc3339("2026-11-23T12:00:00Z").unwrap().to_utc();
         Signals::read(&headers, now)
     }
 

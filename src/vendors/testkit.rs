@@ -100,21 +100,13 @@ impl Drop for Vendor {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    log: Arc<Mutex<Vec<Seen>>>,
-    script: Arc<impl Fn(&Seen) -> Reply + Send + Sync>,
-) {
+async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, script: Arc<impl Fn(&Seen) -> Reply + Send + Sync>) {
     let Some(seen) = receive(&mut stream).await else {
         return;
     };
     log.lock().unwrap().push(seen.clone());
     let (status, headers, body) = match script(&seen) {
-        Reply::Json(status, body) => (
-            status,
-            &["content-type: application/json"][..],
-            body.to_string(),
-        ),
+        Reply::Json(status, body) => (status, &["content-type: application/json"][..], body.to_string()),
         Reply::Raw(status, headers, body) => (status, headers, body),
         Reply::Drop => return,
         Reply::Hang => {
@@ -157,9 +149,7 @@ async fn receive(stream: &mut TcpStream) -> Option<Seen> {
             head: head.to_owned(),
             body: body.to_owned(),
         };
-        let length = seen
-            .header("content-length")
-            .map_or(0, |n| n.parse().unwrap());
+        let length = seen.header("content-length").map_or(0, |n| n.parse().unwrap());
         if seen.body.len() >= length {
             return Some(seen);
         }

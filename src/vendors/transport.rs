@@ -62,6 +62,10 @@ pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, VendorError> {
     })
 }
 
+/// The turn to make one call: the budget is spent, the breaker let it through.
+#[derive(Debug)]
+pub struct Turn(Permit);
+
 impl Transport {
     pub(crate) fn new(
         http: reqwest::Client,
@@ -91,23 +95,31 @@ impl Transport {
         !self.breaker.is_open()
     }
 
-    /// Makes the call and reads the whole answer.
+    /// Makes the call, once its turn comes, and reads the whole answer.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Answer, VendorError> {
+        let turn = self.turn(call.operation, call.priority).await?;
+        self.perform(turn, call).await
+    }
+
+    /// Waits for the budget and the breaker. What must hold at the moment of
+    /// the call is checked between this and [`Transport::perform`].
+    pub(crate) async fn turn(&self, operation: &'static str, priority: Priority) -> Result<Turn, VendorError> {
+        let down = |retry_after| {
+            self.count(operation, "down");
+            VendorError::Down { retry_after }
+        };
         if let Some(retry_after) = self.breaker.closed_for(Instant::now()) {
-            self.count(&call, "down");
-            return Err(VendorError::Down { retry_after });
+            return Err(down(retry_after));
         }
-        if let Err(refused) = self.budget.acquire(call.priority).await {
-            self.count(&call, "budget");
+        if let Err(refused) = self.budget.acquire(priority).await {
+            self.count(operation, "budget");
             return Err(refused);
         }
-        let permit = match self.breaker.admit(Instant::now()) {
-            Ok(permit) => permit,
-            Err(retry_after) => {
-                self.count(&call, "down");
-                return Err(VendorError::Down { retry_after });
-            }
-        };
+        Ok(Turn(self.breaker.admit(Instant::now()).map_err(down)?))
+    }
+
+    /// Makes the call whose turn it is.
+    pub(crate) async fn perform(&self, Turn(permit): Turn, call: Call<'_>) -> Result<Answer, VendorError> {
         let started = Instant::now();
         let (status, result) = self.exchange(&call).await;
         self.settle(permit, &result);
@@ -116,7 +128,7 @@ impl Transport {
             (None, Err(VendorError::Transient { code, .. })) => format!("{code:?}").to_lowercase(),
             (None, _) => "none".to_owned(),
         };
-        self.count(&call, &label);
+        self.count(call.operation, &label);
         let elapsed = started.elapsed();
         metrics::histogram!("vendor_call_duration_seconds",
             "vendor" => self.vendor.as_str(), "operation" => call.operation)
@@ -187,9 +199,9 @@ impl Transport {
         metrics::gauge!("vendor_up", "vendor" => vendor).set(if self.is_up() { 1.0 } else { 0.0 });
     }
 
-    fn count(&self, call: &Call<'_>, status: &str) {
+    fn count(&self, operation: &'static str, status: &str) {
         metrics::counter!("vendor_calls_total",
-            "vendor" => self.vendor.as_str(), "operation" => call.operation, "status" => status.to_owned())
+            "vendor" => self.vendor.as_str(), "operation" => operation, "status" => status.to_owned())
         .increment(1);
     }
 }
@@ -208,10 +220,7 @@ fn no_answer(error: &reqwest::Error) -> VendorError {
     } else {
         (Trouble::Dropped, true)
     };
-    VendorError::Transient {
-        code,
-        maybe_applied,
-    }
+    VendorError::Transient { code, maybe_applied }
 }
 
 /// Reads the body up to the limit.
@@ -221,9 +230,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, VendorError> {
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => {
-                body.extend_from_slice(&chunk)
-            }
+            Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => body.extend_from_slice(&chunk),
             Ok(Some(_)) => {
                 return Err(VendorError::Rejected {
                     status,
@@ -247,12 +254,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, VendorError> {
 
 fn is_json(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|kind| {
-        let kind = kind
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
     })
 }

@@ -37,9 +37,7 @@ async fn get(transport: &Transport) -> Result<Answer, VendorError> {
     transport.send(call).await
 }
 
-async fn answer_to(
-    script: impl Fn() -> Reply + Send + Sync + 'static,
-) -> Result<Answer, VendorError> {
+async fn answer_to(script: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Answer, VendorError> {
     let vendor = Vendor::new(move |_| script()).await;
     get(&transport(&vendor)).await
 }
@@ -53,17 +51,8 @@ async fn a_web_page_with_200_is_a_configuration_error_not_a_success() {
             "<!DOCTYPE html>".into(),
         )
     };
-    assert_eq!(
-        answer_to(page).await.unwrap_err(),
-        VendorError::NotJson { status: 200 }
-    );
-    let mislabelled = || {
-        Reply::Raw(
-            200,
-            &["content-type: application/json"],
-            "<!DOCTYPE html>".into(),
-        )
-    };
+    assert_eq!(answer_to(page).await.unwrap_err(), VendorError::NotJson { status: 200 });
+    let mislabelled = || Reply::Raw(200, &["content-type: application/json"], "<!DOCTYPE html>".into());
     assert_eq!(
         answer_to(mislabelled).await.unwrap_err(),
         VendorError::NotJson { status: 200 }
@@ -88,10 +77,7 @@ async fn a_hang_ends_in_time_and_may_have_been_applied() {
             maybe_applied: true
         }
     );
-    assert_eq!(
-        error.to_failure(Source::Aloware).reason(),
-        "aloware timeout"
-    );
+    assert_eq!(error.to_failure(Source::Aloware).reason(), "aloware timeout");
 }
 
 #[tokio::test]
@@ -151,13 +137,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_refused() {
-    let huge = || {
-        Reply::Raw(
-            200,
-            &["content-type: application/json"],
-            " ".repeat(LARGEST_ANSWER + 1),
-        )
-    };
+    let huge = || Reply::Raw(200, &["content-type: application/json"], " ".repeat(LARGEST_ANSWER + 1));
     let wanted = VendorError::Rejected {
         status: 200,
         code: Some("answer too large".into()),

@@ -155,7 +155,10 @@ impl<'a> Delivery<'a> {
 
     /// 1 inbound, 2 outbound, also in words.
     pub fn direction(&self) -> Option<TextDirection> {
-        match json::text(self.communication, &["direction"])?.to_ascii_lowercase().as_str() {
+        match json::text(self.communication, &["direction"])?
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "1" | "inbound" => Some(TextDirection::Inbound),
             "2" | "outbound" => Some(TextDirection::Outbound),
             _ => None,
@@ -164,7 +167,8 @@ impl<'a> Delivery<'a> {
 
     /// When it happened, UTC.
     pub fn created_at(&self) -> Option<DateTime<Utc>> {
-        json::time(self.communication, &["created_at", "timestamp"]).or_else(|| json::time(self.body, &["created_at", "timestamp"]))
+        json::time(self.communication, &["created_at", "timestamp"])
+            .or_else(|| json::time(self.body, &["created_at", "timestamp"]))
     }
 
     /// When it last changed, UTC.
@@ -195,9 +199,22 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// A flag of the body.
-    pub fn flag(&self, keys: &[&str]) -> Option<bool> {
-        json::flag(self.body, keys)
+    /// Whether the event says do-not-call. `Some(false)` only when a flag says
+    /// so, never because one is missing. `payload` is the whole delivery: flags
+    /// have been seen outside the body too.
+    pub fn dnc(&self, payload: &Value) -> Option<bool> {
+        let flags = [
+            json::flag(self.body, &["contact.is_dnc"]),
+            json::flag(self.body, &["is_dnc", "dnc"]),
+            json::flag(payload, &["is_dnc", "dnc"]),
+        ];
+        let status = self
+            .text(&["status"])
+            .is_some_and(|text| text.to_lowercase().contains("dnc"));
+        if status || flags.contains(&Some(true)) {
+            return Some(true);
+        }
+        flags.contains(&Some(false)).then_some(false)
     }
 }
 
@@ -213,7 +230,11 @@ fn classify(name: &str, code: Option<i64>) -> Kind {
         return Kind::ContactDnc;
     }
     if name.starts_with("contact") {
-        return if has("disposed") { Kind::ContactDisposed } else { Kind::ContactChanged };
+        return if has("disposed") {
+            Kind::ContactDisposed
+        } else {
+            Kind::ContactChanged
+        };
     }
     if has("summar") {
         return Kind::CallSummary;
@@ -227,7 +248,11 @@ fn classify(name: &str, code: Option<i64>) -> Kind {
             return kind;
         }
     }
-    let call = if has("dispos") { Kind::CallEnded } else { Kind::CallStarted };
+    let call = if has("dispos") {
+        Kind::CallEnded
+    } else {
+        Kind::CallStarted
+    };
     match code {
         Some(CALL) => call,
         Some(TEXT) => Kind::Text,
@@ -288,7 +313,10 @@ mod tests {
         assert_eq!(read.communication_id().as_deref(), Some("940000001"));
         assert_eq!(read.contact_id().map(|id| id.to_string()).as_deref(), Some("155"));
         assert_eq!(read.direction(), Some(TextDirection::Outbound));
-        assert_eq!(read.lead_number(&hint).map(|p| p.as_str().to_owned()).as_deref(), Some("+12025550177"));
+        assert_eq!(
+            read.lead_number(&hint).map(|p| p.as_str().to_owned()).as_deref(),
+            Some("+12025550177")
+        );
 
         let summary = json!({"body": {"summary": "s", "transcription": {"communication_id": 7}, "contact": {"id": 9}}});
         let read = Delivery::read("transcription.call.summarized", &summary);

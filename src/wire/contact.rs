@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::json::{array, at, flag, object, scalar, text, time};
-use crate::domain::{
-    AlowareContact, AlowareContactId, Dnd, GhlContact, GhlContactId, PersonFields, Phone, PhoneHint,
-};
+use crate::domain::{AlowareContact, AlowareContactId, Dnd, GhlContact, GhlContactId, PersonFields, Phone, PhoneHint};
 
 /// Reads a GHL contact from a REST answer (`{contact}`, `{data}` or bare,
 /// camelCase), from an event webhook (flat camelCase), or from a workflow
@@ -97,12 +95,7 @@ fn unwrap<'v>(body: &'v Value, own_key: &str) -> &'v Value {
 
 /// Given and family name. A body with only a full name has it split at the
 /// first blank; a "name" without letters (a caller's number) is none.
-fn names(
-    body: &Value,
-    first: &[&str],
-    last: &[&str],
-    full: &[&str],
-) -> (Option<String>, Option<String>) {
+fn names(body: &Value, first: &[&str], last: &[&str], full: &[&str]) -> (Option<String>, Option<String>) {
     let given = text(body, first);
     let family = text(body, last);
     if given.is_some() || family.is_some() {
@@ -123,9 +116,7 @@ fn phone(body: &Value, keys: &[&str], hint: &PhoneHint) -> (Option<Phone>, Optio
         return (None, None);
     };
     let parsed = Phone::parse(&written, hint);
-    let shown = parsed
-        .as_ref()
-        .map_or(written, |phone| phone.as_str().to_owned());
+    let shown = parsed.as_ref().map_or(written, |phone| phone.as_str().to_owned());
     (parsed, Some(shown))
 }
 
@@ -160,7 +151,16 @@ fn dnd(body: &Value) -> Option<Dnd> {
             Some((channel.clone(), status.to_lowercase()))
         })
         .collect();
-    Some(Dnd { all, channels })
+    let text_message = settings
+        .into_iter()
+        .flatten()
+        .find(|(channel, _)| channel.eq_ignore_ascii_case("sms"))
+        .and_then(|(_, setting)| text(setting, &["message"]));
+    Some(Dnd {
+        all,
+        channels,
+        text_message,
+    })
 }
 
 /// `customFields` by id. Read as `{id, value}`, written as `{id, field_value}`
@@ -199,10 +199,7 @@ mod tests {
             "dateUpdated": "2026-08-04T14:53:09.703Z"
         });
         let contact = ghl_contact(&bare, &us());
-        assert_eq!(
-            contact,
-            ghl_contact(&json!({"contact": bare, "traceId": "t"}), &us())
-        );
+        assert_eq!(contact, ghl_contact(&json!({"contact": bare, "traceId": "t"}), &us()));
         assert_eq!(
             contact.id.as_ref().map(GhlContactId::as_str),
             Some("nmFmQEsNgz6AVpgLVUJ0")
@@ -211,10 +208,7 @@ mod tests {
         assert_eq!(contact.fields.timezone.as_deref(), Some("America/Chicago"));
         assert_eq!(contact.tags, Some(vec!["hot lead".to_owned()]));
         assert!(contact.dnd.as_ref().is_some_and(Dnd::blocks_texts));
-        assert_eq!(
-            contact.custom_fields.keys().collect::<Vec<_>>(),
-            ["cf1", "cf2"]
-        );
+        assert_eq!(contact.custom_fields.keys().collect::<Vec<_>>(), ["cf1", "cf2"]);
         assert!(contact.updated_at.is_some());
     }
 
@@ -227,10 +221,7 @@ mod tests {
         });
         let contact = ghl_contact(&body, &us());
         assert_eq!(contact.id.as_ref().map(GhlContactId::as_str), Some("nmFm"));
-        assert_eq!(
-            contact.tags,
-            Some(vec!["hot lead".to_owned(), "call me".to_owned()])
-        );
+        assert_eq!(contact.tags, Some(vec!["hot lead".to_owned(), "call me".to_owned()]));
         assert_eq!(contact.fields.first_name.as_deref(), Some("Ada"));
         assert_eq!(contact.dnd, None);
     }
@@ -250,29 +241,14 @@ mod tests {
             "is_dnc": false, "is_opted_out": 1, "intake_source": "gohighlevel", "disposition_status_id": 4
         });
         let contact = aloware_contact(&body, &us());
-        assert_eq!(
-            contact.id.as_ref().map(AlowareContactId::as_str),
-            Some("155000001")
-        );
-        assert_eq!(
-            contact.phone.as_ref().map(Phone::as_str),
-            Some("+16195550111")
-        );
+        assert_eq!(contact.id.as_ref().map(AlowareContactId::as_str), Some("155000001"));
+        assert_eq!(contact.phone.as_ref().map(Phone::as_str), Some("+16195550111"));
         assert_eq!(contact.fields.city.as_deref(), Some("Austin"));
-        assert_eq!(
-            (contact.is_dnc, contact.is_opted_out),
-            (Some(false), Some(true))
-        );
+        assert_eq!((contact.is_dnc, contact.is_opted_out), (Some(false), Some(true)));
         assert_eq!(contact.disposition, None);
-        let plain = aloware_contact(
-            &json!({"id": "7", "city": "Reno", "phone_number": "junk"}),
-            &us(),
-        );
+        let plain = aloware_contact(&json!({"id": "7", "city": "Reno", "phone_number": "junk"}), &us());
         assert_eq!(plain.fields.city.as_deref(), Some("Reno"));
-        assert_eq!(
-            (plain.phone, plain.fields.phone.as_deref()),
-            (None, Some("junk"))
-        );
+        assert_eq!((plain.phone, plain.fields.phone.as_deref()), (None, Some("junk")));
     }
 
     #[test]

@@ -61,7 +61,14 @@ pub fn event_name(payload: &Value) -> Option<String> {
         return Some(name.to_owned());
     }
     let has = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
-    let times = ["startTime", "start_time", "endTime", "end_time", "calendarId", "calendar_id"];
+    let times = [
+        "startTime",
+        "start_time",
+        "endTime",
+        "end_time",
+        "calendarId",
+        "calendar_id",
+    ];
     if times.iter().any(|key| has(key)) {
         return Some("appointment.created".to_owned());
     }
@@ -96,6 +103,12 @@ impl<'a> Delivery<'a> {
     /// GHL's id of the message, on events that carry one.
     pub fn message_id(&self) -> Option<String> {
         json::text(self.payload, &["messageId"])
+    }
+
+    /// The sub-account it belongs to. GHL signs the deliveries of every app and
+    /// account with the same key, so a true signature says nothing about whose it is.
+    pub fn is_foreign(&self, location: &str) -> bool {
+        json::text(self.payload, &["locationId", "location.id"]).is_some_and(|id| id != location)
     }
 
     /// Whether it comes from a workflow's "Webhook" action: no `type`, no
@@ -172,19 +185,26 @@ impl<'a> Delivery<'a> {
 
     /// The tag a legacy tag event names, where it carries no full set.
     pub fn named_tag(&self) -> Option<String> {
-        json::text(self.payload, &["tag", "tagName", "body.tag", "body.tagName", "data.tag", "data.tagName"])
+        json::text(
+            self.payload,
+            &["tag", "tagName", "body.tag", "body.tagName", "data.tag", "data.tagName"],
+        )
     }
 }
 
 /// Exact names, in both spellings: `OpportunityStageUpdate` contains "tag" too.
 fn classify(name: &str) -> Kind {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
     match plain.as_str() {
         "contactcreate" | "contactcreated" => Kind::ContactCreated,
         "contactupdate" | "contactupdated" => Kind::ContactUpdated,
         "contactdelete" | "contactdeleted" => Kind::ContactDeleted,
-        "contacttagupdate" | "contacttagupdated" | "contacttagadded" | "contacttagremoved" | "tagadded" | "tagremoved"
-        | "tagupdate" | "tagupdated" => Kind::TagsChanged,
+        "contacttagupdate" | "contacttagupdated" | "contacttagadded" | "contacttagremoved" | "tagadded"
+        | "tagremoved" | "tagupdate" | "tagupdated" => Kind::TagsChanged,
         "contactdndupdate" | "contactdndupdated" => Kind::DndChanged,
         "inboundmessage" => Kind::InboundMessage,
         "outboundmessage" => Kind::OutboundMessage,
@@ -228,12 +248,21 @@ mod tests {
         assert!(read.is_workflow());
         assert_eq!(read.entity_id().as_deref(), Some("person1"));
         let contact = read.contact(&PhoneHint::region("US"));
-        assert_eq!(contact.tags.as_deref(), Some(&["hot lead".to_owned(), "call me".to_owned()][..]));
+        assert_eq!(
+            contact.tags.as_deref(),
+            Some(&["hot lead".to_owned(), "call me".to_owned()][..])
+        );
     }
 
     #[test]
     fn a_body_that_names_nothing_is_a_ping() {
-        for body in [json!({}), json!([]), json!("x"), json!({"test": true}), json!({"type": "  "})] {
+        for body in [
+            json!({}),
+            json!([]),
+            json!("x"),
+            json!({"test": true}),
+            json!({"type": "  "}),
+        ] {
             assert_eq!(event_name(&body), None, "{body}");
         }
     }

@@ -5,22 +5,18 @@
 //! tried in order and the first that holds a usable value wins; a value of the
 //! wrong type counts as absent.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
 /// The value at a dotted path. `null` counts as absent.
 pub fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    let found = path
-        .split('.')
-        .try_fold(value, |inner, key| inner.get(key))?;
+    let found = path.split('.').try_fold(value, |inner, key| inner.get(key))?;
     (!found.is_null()).then_some(found)
 }
 
 /// The first non-empty string or whole number among the keys, as trimmed text.
 pub fn text(value: &Value, keys: &[&str]) -> Option<String> {
-    keys.iter()
-        .filter_map(|key| at(value, key))
-        .find_map(scalar)
+    keys.iter().filter_map(|key| at(value, key)).find_map(scalar)
 }
 
 /// A string that is not blank, or a whole number, as text.
@@ -37,9 +33,7 @@ pub fn scalar(value: &Value) -> Option<String> {
 
 /// The first object among the keys.
 pub fn object<'v>(value: &'v Value, keys: &[&str]) -> Option<&'v Map<String, Value>> {
-    keys.iter()
-        .filter_map(|key| at(value, key))
-        .find_map(Value::as_object)
+    keys.iter().filter_map(|key| at(value, key)).find_map(Value::as_object)
 }
 
 /// The first array among the keys.
@@ -83,6 +77,11 @@ pub fn time(value: &Value, keys: &[&str]) -> Option<DateTime<Utc>> {
 /// `YYYY-MM-DD HH:MM:SS`, which is UTC (vendors/aloware.md 3.4), or seconds or
 /// milliseconds since 1970.
 pub fn parse_time(raw: &str) -> Option<DateTime<Utc>> {
+    // PostgreSQL's range is narrower than the calendar's.
+    read_time(raw).filter(|at| (1970..=9999).contains(&at.year()))
+}
+
+fn read_time(raw: &str) -> Option<DateTime<Utc>> {
     let raw = raw.trim();
     if let Ok(exact) = DateTime::parse_from_rfc3339(raw) {
         return Some(exact.to_utc());
@@ -122,14 +121,8 @@ mod tests {
 
     #[test]
     fn an_id_is_read_from_a_string_or_a_whole_number_and_from_nothing_else() {
-        assert_eq!(
-            text(&json!({"id": 940_868_616}), &["id"]).as_deref(),
-            Some("940868616")
-        );
-        assert_eq!(
-            text(&json!({"id": " 54363660 "}), &["id"]).as_deref(),
-            Some("54363660")
-        );
+        assert_eq!(text(&json!({"id": 940_868_616}), &["id"]).as_deref(), Some("940868616"));
+        assert_eq!(text(&json!({"id": " 54363660 "}), &["id"]).as_deref(), Some("54363660"));
         for odd in [
             json!(null),
             json!(""),
@@ -146,10 +139,7 @@ mod tests {
     #[test]
     fn the_first_usable_key_wins_and_paths_step_into_objects() {
         let body = json!({"id": "", "body": {"contact": {"id": 7}}});
-        assert_eq!(
-            text(&body, &["id", "body.contact.id"]).as_deref(),
-            Some("7")
-        );
+        assert_eq!(text(&body, &["id", "body.contact.id"]).as_deref(), Some("7"));
         assert_eq!(text(&body, &["id", "body.lead.id"]), None);
         assert!(object(&body, &["contact", "body.contact"]).is_some());
     }

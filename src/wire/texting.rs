@@ -82,10 +82,15 @@ impl Delivery {
             to_raw,
             direction: direction(&name, pick(&["direction"])),
             body: json::text(message, &["body", "text"]).or_else(|| {
-                let root = if std::ptr::eq(message, payload) { "message" } else { "body" };
+                let root = if std::ptr::eq(message, payload) {
+                    "message"
+                } else {
+                    "body"
+                };
                 json::text(payload, &[root, "text"])
             }),
-            occurred_at: json::time(message, &["timestamp", "createdAt", "date"]).or_else(|| json::time(payload, &["timestamp"])),
+            occurred_at: json::time(message, &["timestamp", "createdAt", "date"])
+                .or_else(|| json::time(payload, &["timestamp"])),
             error_code: pick(&["errorCode"]),
         }
     }
@@ -111,7 +116,10 @@ impl Delivery {
         let (first, second) = match self.direction {
             Some(TextDirection::Outbound) => (self.to.as_ref(), None),
             Some(TextDirection::Inbound) => (self.from.as_ref(), None),
-            None => (self.from.as_ref().filter(|_| !own.is_empty()), self.to.as_ref().filter(|_| !own.is_empty())),
+            None => (
+                self.from.as_ref().filter(|_| !own.is_empty()),
+                self.to.as_ref().filter(|_| !own.is_empty()),
+            ),
         };
         first.filter(not_ours).or_else(|| second.filter(not_ours))
     }
@@ -160,8 +168,10 @@ mod tests {
 
     #[test]
     fn the_event_type_decides_the_direction_even_without_the_field() {
-        let stop = read(json!({"type": "message.received", "message": {"id": "m1", "from": "+16195550111",
-            "to": "+18585550123", "body": "STOP"}}));
+        let stop = read(
+            json!({"type": "message.received", "message": {"id": "m1", "from": "+16195550111",
+            "to": "+18585550123", "body": "STOP"}}),
+        );
         let own: Vec<Phone> = Phone::from_e164("+18585550123").into_iter().collect();
         assert_eq!(stop.direction, Some(TextDirection::Inbound));
         assert_eq!(stop.consumer(&own).map(Phone::as_str), Some("+16195550111"));
@@ -179,7 +189,8 @@ mod tests {
 
     #[test]
     fn numeric_ids_and_flat_bodies_are_read() {
-        let flat = read(json!({"eventType": "message.sent", "messageId": 77, "to": 16_195_550_111_u64, "message": "hello"}));
+        let flat =
+            read(json!({"eventType": "message.sent", "messageId": 77, "to": 16_195_550_111_u64, "message": "hello"}));
         assert_eq!(flat.message_id.as_deref(), Some("77"));
         assert_eq!(flat.body.as_deref(), Some("hello"));
         assert_eq!(flat.to.map(|p| p.as_str().to_owned()).as_deref(), Some("+16195550111"));

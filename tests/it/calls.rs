@@ -10,10 +10,16 @@ const LEAD: &str = "+16195550111";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finished_call_leaves_one_note_and_its_tags_on_the_contact_with_that_phone() {
     let app = TestApp::start().await;
-    let contact = app.sandbox.ghl.add_contact(json!({"firstName": "Wanda", "phone": LEAD, "tags": ["vip"]}));
+    let contact = app
+        .sandbox
+        .ghl
+        .add_contact(json!({"firstName": "Wanda", "phone": LEAD, "tags": ["vip"]}));
     let answer = app.aloware(&finished_call(9001, LEAD)).await;
     assert_eq!(answer.status(), 200);
-    assert_eq!(answer.json::<serde_json::Value>().await.unwrap(), json!({"success": true, "message": "Webhook received"}));
+    assert_eq!(
+        answer.json::<serde_json::Value>().await.unwrap(),
+        json!({"success": true, "message": "Webhook received"})
+    );
     app.idle().await;
 
     assert_eq!(
@@ -24,13 +30,22 @@ async fn a_finished_call_leaves_one_note_and_its_tags_on_the_contact_with_that_p
     tags.sort();
     assert_eq!(tags, ["call: interested", "outbound call", "vip"], "other tags stay");
     assert_eq!(app.sandbox.aloware.calls_total(), 0, "a call needs no call to Aloware");
-    let log = app.rows("SELECT direction, entity_type, entity_id, target_id, status FROM sync_log").await;
+    let log = app
+        .rows("SELECT direction, entity_type, entity_id, target_id, status FROM sync_log")
+        .await;
     assert_eq!(
         log,
-        [json!({"direction": "aloware_to_ghl", "entity_type": "call", "entity_id": "9001", "target_id": contact, "status": "success"})]
+        [
+            json!({"direction": "aloware_to_ghl", "entity_type": "call", "entity_id": "9001", "target_id": contact, "status": "success"})
+        ]
     );
-    let mapping = app.rows("SELECT ghl_contact_id, aloware_contact_id, phone_number FROM contact_mappings").await;
-    assert_eq!(mapping, [json!({"ghl_contact_id": contact, "aloware_contact_id": "700009001", "phone_number": LEAD})]);
+    let mapping = app
+        .rows("SELECT ghl_contact_id, aloware_contact_id, phone_number FROM contact_mappings")
+        .await;
+    assert_eq!(
+        mapping,
+        [json!({"ghl_contact_id": contact, "aloware_contact_id": "700009001", "phone_number": LEAD})]
+    );
     app.finish().await;
 }
 
@@ -38,10 +53,29 @@ async fn a_finished_call_leaves_one_note_and_its_tags_on_the_contact_with_that_p
 async fn the_deliveries_of_one_call_leave_one_note_that_tells_the_latest() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.aloware(&call("OutboundPhoneCall", 9002, LEAD, json!({"duration": 0}))).await;
-    app.aloware(&call("OutboundPhoneCall-DispositionCompleted", 9002, LEAD, json!({"call_disposition": null}))).await;
-    app.aloware(&call("Call-Disposed", 9002, LEAD, json!({"updated_at": "2026-11-02 17:05:38"}))).await;
-    app.aloware(&call("Recording-Saved", 9002, LEAD, json!({"direct_recording_url": "https://rec.example/abc"}))).await;
+    app.aloware(&call("OutboundPhoneCall", 9002, LEAD, json!({"duration": 0})))
+        .await;
+    app.aloware(&call(
+        "OutboundPhoneCall-DispositionCompleted",
+        9002,
+        LEAD,
+        json!({"call_disposition": null}),
+    ))
+    .await;
+    app.aloware(&call(
+        "Call-Disposed",
+        9002,
+        LEAD,
+        json!({"updated_at": "2026-11-02 17:05:38"}),
+    ))
+    .await;
+    app.aloware(&call(
+        "Recording-Saved",
+        9002,
+        LEAD,
+        json!({"direct_recording_url": "https://rec.example/abc"}),
+    ))
+    .await;
     app.aloware(&json!({"event": "transcription.call.summarized", "body": {"summary": "Not interested.",
         "communication": {"id": 9002, "type": 1, "lead_number": LEAD}, "contact": {"id": 700_009_002, "phone_number": LEAD}}}))
         .await;
@@ -50,11 +84,23 @@ async fn the_deliveries_of_one_call_leave_one_note_that_tells_the_latest() {
     let notes = app.sandbox.ghl.notes(&contact);
     assert_eq!(notes.len(), 3, "call, recording, summary: {notes:?}");
     assert_eq!(notes.iter().filter(|note| note.contains("[df:call:9002]")).count(), 1);
-    assert!(notes.iter().any(|note| note.contains("Disposition: Interested")), "{notes:?}");
-    assert!(notes.iter().any(|note| note.starts_with("[RECORDING]") && note.contains("https://rec.example/abc")));
+    assert!(
+        notes.iter().any(|note| note.contains("Disposition: Interested")),
+        "{notes:?}"
+    );
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("[RECORDING]") && note.contains("https://rec.example/abc"))
+    );
     let tags = app.sandbox.ghl.tags(&contact);
-    assert!(tags.contains(&"not interested".to_owned()) && !tags.contains(&"interested".to_owned()), "{tags:?}");
-    let skipped = app.rows("SELECT error_message FROM sync_log WHERE status = 'skipped'").await;
+    assert!(
+        tags.contains(&"not interested".to_owned()) && !tags.contains(&"interested".to_owned()),
+        "{tags:?}"
+    );
+    let skipped = app
+        .rows("SELECT error_message FROM sync_log WHERE status = 'skipped'")
+        .await;
     assert_eq!(skipped, [json!({"error_message": "call_not_ended_yet"})]);
     app.finish().await;
 }
@@ -94,14 +140,26 @@ async fn the_same_delivery_twice_gives_one_effect() {
 async fn a_vendor_that_answers_503_twice_and_then_works_ends_done_with_one_note() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.sandbox.ghl.fault("POST", "/contacts/*/notes", Times::Next(2), Fault::status(503, "unwell"));
+    app.sandbox.ghl.fault(
+        "POST",
+        "/contacts/*/notes",
+        Times::Next(2),
+        Fault::status(503, "unwell"),
+    );
     app.aloware(&finished_call(9006, LEAD)).await;
     app.idle().await;
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    let event = app.rows("SELECT status, attempts, error_message FROM webhook_events").await;
+    let event = app
+        .rows("SELECT status, attempts, error_message FROM webhook_events")
+        .await;
     assert_eq!(event, [json!({"status": "done", "attempts": 2, "error_message": null})]);
-    let failures = app.rows("SELECT error_message FROM sync_log WHERE status = 'error'").await;
-    assert_eq!(failures, [json!({"error_message": "ghl 503"}), json!({"error_message": "ghl 503"})]);
+    let failures = app
+        .rows("SELECT error_message FROM sync_log WHERE status = 'error'")
+        .await;
+    assert_eq!(
+        failures,
+        [json!({"error_message": "ghl 503"}), json!({"error_message": "ghl 503"})]
+    );
     app.finish().await;
 }
 
@@ -109,7 +167,12 @@ async fn a_vendor_that_answers_503_twice_and_then_works_ends_done_with_one_note(
 async fn a_note_that_was_written_though_its_answer_was_lost_is_not_written_twice() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.sandbox.ghl.fault("POST", "/contacts/*/notes", Times::Once, Fault::apply_then(Fault::Reset));
+    app.sandbox.ghl.fault(
+        "POST",
+        "/contacts/*/notes",
+        Times::Once,
+        Fault::apply_then(Fault::Reset),
+    );
     app.aloware(&finished_call(9007, LEAD)).await;
     app.idle().await;
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
@@ -136,17 +199,47 @@ async fn a_contact_that_ghl_no_longer_has_is_found_anew() {
 async fn what_needs_no_effect_is_logged_as_skipped_with_its_reason() {
     let app = TestApp::start().await;
     for (event, body, reason) in [
-        ("Contact-Created", json!({"id": 5, "phone_number": LEAD}), "aloware_contact_event_ignored_source_of_truth_is_ghl"),
-        ("OutboundAppointment", json!({"id": 6, "type": 12}), "appointments_sot_is_ghl"),
-        ("Gizmo-Polished", json!({"id": 7}), "Unhandled event type: Gizmo-Polished"),
-        ("Contact-Disposed", json!({"id": 8, "phone_number": LEAD}), "No contact mapping found"),
-        ("Contact-DncUpdated", json!({"id": 9, "is_dnc": true}), "No phone number for DNC sync"),
-        ("Recording-Saved", json!({"id": 10, "lead_number": LEAD}), "No recording URL in payload"),
-        ("transcription.open_search.saved", json!({"communication": {"id": 11, "lead_number": LEAD}}), "No transcript text in payload"),
+        (
+            "Contact-Created",
+            json!({"id": 5, "phone_number": LEAD}),
+            "aloware_contact_event_ignored_source_of_truth_is_ghl",
+        ),
+        (
+            "OutboundAppointment",
+            json!({"id": 6, "type": 12}),
+            "appointments_sot_is_ghl",
+        ),
+        (
+            "Gizmo-Polished",
+            json!({"id": 7}),
+            "Unhandled event type: Gizmo-Polished",
+        ),
+        (
+            "Contact-Disposed",
+            json!({"id": 8, "phone_number": LEAD}),
+            "No contact mapping found",
+        ),
+        (
+            "Contact-DncUpdated",
+            json!({"id": 9, "is_dnc": true}),
+            "No phone number for DNC sync",
+        ),
+        (
+            "Recording-Saved",
+            json!({"id": 10, "lead_number": LEAD}),
+            "No recording URL in payload",
+        ),
+        (
+            "transcription.open_search.saved",
+            json!({"communication": {"id": 11, "lead_number": LEAD}}),
+            "No transcript text in payload",
+        ),
     ] {
         app.aloware(&json!({"event": event, "body": body})).await;
         app.idle().await;
-        let rows = app.rows("SELECT status, error_message FROM sync_log ORDER BY started_at DESC LIMIT 1").await;
+        let rows = app
+            .rows("SELECT status, error_message FROM sync_log ORDER BY started_at DESC LIMIT 1")
+            .await;
         assert_eq!(rows, [json!({"status": "skipped", "error_message": reason})], "{event}");
     }
     assert_eq!(app.sandbox.ghl.calls_total(), 0);

@@ -37,17 +37,9 @@ async fn it_starts_with_full_durability_on_a_private_socket() {
         );
     }
     let by_url = Config::from_str(&server.url()).unwrap();
-    assert_eq!(
-        query_text(&by_url, "SELECT current_user::text")
-            .await
-            .unwrap(),
-        "df"
-    );
+    assert_eq!(query_text(&by_url, "SELECT current_user::text").await.unwrap(), "df");
     for private in ["run", "data"] {
-        let mode = fs::metadata(home.dir.join(private))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(home.dir.join(private)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{private}");
     }
     server.stop().await.unwrap();
@@ -57,18 +49,13 @@ async fn it_starts_with_full_durability_on_a_private_socket() {
 async fn what_was_written_is_there_after_a_stop_and_a_start() {
     let home = Home::new();
     let server = embedded::start(options(&home.dir)).await.unwrap();
-    support::execute(
-        &server.config(),
-        "CREATE TABLE kept AS SELECT 'yes'::text AS word",
-    )
-    .await
-    .unwrap();
+    support::execute(&server.config(), "CREATE TABLE kept AS SELECT 'yes'::text AS word")
+        .await
+        .unwrap();
     server.stop().await.unwrap();
     let again = embedded::start(options(&home.dir)).await.unwrap();
     assert_eq!(
-        query_text(&again.config(), "SELECT word FROM kept")
-            .await
-            .unwrap(),
+        query_text(&again.config(), "SELECT word FROM kept").await.unwrap(),
         "yes"
     );
     again.stop().await.unwrap();
@@ -81,15 +68,11 @@ async fn a_second_start_on_the_directory_is_refused() {
     let refused = embedded::start(options(&home.dir)).await.unwrap_err();
     assert!(matches!(refused, EmbeddedError::InUse { .. }), "{refused}");
     assert!(
-        refused
-            .to_string()
-            .contains("in use by another running instance"),
+        refused.to_string().contains("in use by another running instance"),
         "{refused}"
     );
     assert_eq!(
-        query_text(&server.config(), "SELECT 'still'::text")
-            .await
-            .unwrap(),
+        query_text(&server.config(), "SELECT 'still'::text").await.unwrap(),
         "still"
     );
     server.stop().await.unwrap();
@@ -99,11 +82,7 @@ async fn a_second_start_on_the_directory_is_refused() {
 async fn a_stop_leaves_no_process_and_cuts_open_connections() {
     let home = Home::new();
     let server = embedded::start(options(&home.dir)).await.unwrap();
-    let (client, connection) = server
-        .config()
-        .connect(tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let (client, connection) = server.config().connect(tokio_postgres::NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
     assert!(!children_of(&home.dir).is_empty());
     server.stop().await.unwrap();
@@ -139,14 +118,9 @@ async fn a_directory_too_deep_for_a_socket_gets_a_short_socket_folder() {
 #[tokio::test]
 async fn a_comma_in_the_path_is_no_separator() {
     let home = Home::new();
-    let server = embedded::start(options(&home.dir.join("a,b \"c\" %20")))
-        .await
-        .unwrap();
+    let server = embedded::start(options(&home.dir.join("a,b \"c\" %20"))).await.unwrap();
     let by_url = Config::from_str(&server.url()).unwrap();
-    assert_eq!(
-        query_text(&by_url, "SELECT 'here'::text").await.unwrap(),
-        "here"
-    );
+    assert_eq!(query_text(&by_url, "SELECT 'here'::text").await.unwrap(), "here");
     server.stop().await.unwrap();
 }
 
@@ -165,14 +139,8 @@ async fn something_else_in_the_place_of_the_data_is_left_alone() {
     let other = home.dir.join("data/letter.txt");
     fs::create_dir_all(other.parent().unwrap()).unwrap();
     fs::write(&other, "dear").unwrap();
-    let text = embedded::start(options(&home.dir))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.contains("neither empty nor a PostgreSQL data directory"),
-        "{text}"
-    );
+    let text = embedded::start(options(&home.dir)).await.unwrap_err().to_string();
+    assert!(text.contains("neither empty nor a PostgreSQL data directory"), "{text}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "dear");
 }
 
@@ -180,9 +148,7 @@ async fn something_else_in_the_place_of_the_data_is_left_alone() {
 async fn a_bad_server_setting_is_reported_with_the_servers_own_words() {
     let home = Home::new();
     let mut wrong = options(&home.dir);
-    wrong
-        .settings
-        .push(("max_connections".into(), "many".into()));
+    wrong.settings.push(("max_connections".into(), "many".into()));
     let text = embedded::start(wrong).await.unwrap_err().to_string();
     assert!(
         text.contains("invalid value for parameter \"max_connections\""),
@@ -197,13 +163,8 @@ async fn as_root_a_closed_directory_is_refused_with_the_way_out() {
     }
     let home = Home::with_mode(0o700);
     let closed = home.dir.parent().unwrap();
-    let refused = embedded::start(options(&home.dir.join("below")))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(refused, EmbeddedError::OutOfReach { .. }),
-        "{refused}"
-    );
+    let refused = embedded::start(options(&home.dir.join("below"))).await.unwrap_err();
+    assert!(matches!(refused, EmbeddedError::OutOfReach { .. }), "{refused}");
     let text = refused.to_string();
     assert!(
         text.contains(&format!("may not enter {} on", closed.display())),
@@ -218,12 +179,7 @@ async fn as_root_the_server_runs_as_the_owner_of_existing_data() {
         return;
     }
     let home = Home::new();
-    embedded::start(options(&home.dir))
-        .await
-        .unwrap()
-        .stop()
-        .await
-        .unwrap();
+    embedded::start(options(&home.dir)).await.unwrap().stop().await.unwrap();
     let data = home.dir.join("data");
     let chown = std::process::Command::new("chown")
         .args(["-R", "nobody"])
@@ -232,9 +188,7 @@ async fn as_root_the_server_runs_as_the_owner_of_existing_data() {
     assert!(chown.unwrap().success());
     let server = embedded::start(options(&home.dir)).await.unwrap();
     assert_eq!(
-        query_text(&server.config(), "SELECT 'mine'::text")
-            .await
-            .unwrap(),
+        query_text(&server.config(), "SELECT 'mine'::text").await.unwrap(),
         "mine"
     );
     server.stop().await.unwrap();

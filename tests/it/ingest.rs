@@ -29,7 +29,11 @@ async fn a_missing_or_wrong_secret_is_401_and_stores_nothing() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 401, "{}", answer.url());
     }
-    assert!(app.rows("SELECT 1 FROM webhook_events UNION ALL SELECT 1 FROM texting_webhook_events").await.is_empty());
+    assert!(
+        app.rows("SELECT 1 FROM webhook_events UNION ALL SELECT 1 FROM texting_webhook_events")
+            .await
+            .is_empty()
+    );
     app.finish().await;
 }
 
@@ -39,7 +43,11 @@ async fn a_forged_ghl_signature_is_refused_and_the_true_one_is_taken() {
     let body = contact_event("NoteCreate", "c1", "d1", json!({})).to_string();
     let signature = app.sandbox.ghl.sign(body.as_bytes());
     let post = |body: String| {
-        app.client.post(format!("{}/api/webhooks/ghl", app.base)).header("X-GHL-Signature", signature.clone()).body(body).send()
+        app.client
+            .post(format!("{}/api/webhooks/ghl", app.base))
+            .header("X-GHL-Signature", signature.clone())
+            .body(body)
+            .send()
     };
     assert_eq!(post(body.replace("c1", "c2")).await.unwrap().status(), 401);
     assert_eq!(post(body).await.unwrap().status(), 200);
@@ -50,12 +58,19 @@ async fn a_forged_ghl_signature_is_refused_and_the_true_one_is_taken() {
 async fn what_is_no_json_or_too_large_is_refused_in_plain_words() {
     let app = TestApp::start_with(&[("DF_BODY_LIMIT", "64KiB")]).await;
     let post = |body: Vec<u8>| async {
-        let request = app.client.post(format!("{}/api/webhooks/aloware", app.base)).basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
+        let request = app
+            .client
+            .post(format!("{}/api/webhooks/aloware", app.base))
+            .basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
         let answer = request.body(body).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     };
     for broken in ["", "{", "{\"event\": \"x\"", "\u{feff}{}", "nul"] {
-        assert_eq!(post(broken.into()).await, (StatusCode::BAD_REQUEST, "Invalid JSON".to_owned()), "{broken}");
+        assert_eq!(
+            post(broken.into()).await,
+            (StatusCode::BAD_REQUEST, "Invalid JSON".to_owned()),
+            "{broken}"
+        );
     }
     let deep = format!("{{\"event\":\"x\",\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(post(deep.into()).await.0, 400);
@@ -64,7 +79,10 @@ async fn what_is_no_json_or_too_large_is_refused_in_plain_words() {
     assert_eq!(post(large.into()).await.0, 413);
     // The same without a Content-Length: counted while it streams.
     let chunks = futures_util::stream::iter((0..80).map(|_| Ok::<_, std::io::Error>("z".repeat(1024))));
-    let request = app.client.post(format!("{}/api/webhooks/aloware", app.base)).basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
+    let request = app
+        .client
+        .post(format!("{}/api/webhooks/aloware", app.base))
+        .basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
     let answer = request.body(reqwest::Body::wrap_stream(chunks)).send().await;
     assert!(answer.is_err() || answer.unwrap().status() == 413);
     app.finish().await;
@@ -73,10 +91,20 @@ async fn what_is_no_json_or_too_large_is_refused_in_plain_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pings_are_answered_and_not_stored() {
     let app = TestApp::start().await;
-    for body in [json!({"test_payload": true}), json!([]), json!("x"), json!(null), json!(7)] {
+    for body in [
+        json!({"test_payload": true}),
+        json!([]),
+        json!("x"),
+        json!(null),
+        json!(7),
+    ] {
         let answer = app.aloware(&body).await;
         assert_eq!(answer.status(), 200);
-        assert_eq!(answer.json::<Value>().await.unwrap(), json!({"success": true, "message": "Test ping received"}), "{body}");
+        assert_eq!(
+            answer.json::<Value>().await.unwrap(),
+            json!({"success": true, "message": "Test ping received"}),
+            "{body}"
+        );
     }
     assert!(app.rows("SELECT 1 FROM webhook_events").await.is_empty());
     app.finish().await;
@@ -86,7 +114,10 @@ async fn pings_are_answered_and_not_stored() {
 async fn an_event_that_is_not_allowed_is_ignored() {
     let app = TestApp::start_with(&[("ALOWARE_WEBHOOK_ALLOWED_EVENTS", "Recording-Saved")]).await;
     let answer = app.aloware(&finished_call(1, LEAD)).await;
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({"success": true, "ignored": true}));
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({"success": true, "ignored": true})
+    );
     assert!(app.rows("SELECT 1 FROM webhook_events").await.is_empty());
     app.finish().await;
 }
@@ -95,20 +126,29 @@ async fn an_event_that_is_not_allowed_is_ignored() {
 async fn nul_characters_and_unknown_events_are_stored_and_end_skipped() {
     let app = TestApp::start().await;
     let body = r#"{"event":"Odd-Thing","body":{"id":"x\u0000y","no\u0000te":"a\u0000b"}}"#;
-    let request = app.client.post(format!("{}/api/webhooks/aloware", app.base)).basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
+    let request = app
+        .client
+        .post(format!("{}/api/webhooks/aloware", app.base))
+        .basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     app.idle().await;
     let rows = app.rows("SELECT status, entity_id FROM webhook_events").await;
     assert_eq!(rows, [json!({"status": "done", "entity_id": "x\u{fffd}y"})]);
     let log = app.rows("SELECT status, error_message FROM sync_log").await;
-    assert_eq!(log, [json!({"status": "skipped", "error_message": "Unhandled event type: Odd-Thing"})]);
+    assert_eq!(
+        log,
+        [json!({"status": "skipped", "error_message": "Unhandled event type: Odd-Thing"})]
+    );
     app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_id_stays_one_path_segment() {
     let app = TestApp::start().await;
-    for (n, id) in ["../users/1?x=", "..", "a/b#c", "%2e%2e", "x y\r\nHost: evil"].into_iter().enumerate() {
+    for (n, id) in ["../users/1?x=", "..", "a/b#c", "%2e%2e", "x y\r\nHost: evil"]
+        .into_iter()
+        .enumerate()
+    {
         let event = contact_event("ContactUpdate", id, &format!("d{n}"), json!({"phone": LEAD}));
         assert_eq!(app.ghl(&event).await.status(), 200);
     }
@@ -117,6 +157,10 @@ async fn a_hostile_id_stays_one_path_segment() {
         assert!(call.path.starts_with("/contacts/"), "{}", call.path);
         assert!(call.query.is_empty(), "{:?}", call.query);
     }
+    assert!(
+        app.sandbox.ghl.calls_total() >= 3,
+        "the hostile ids did reach the vendor, as one segment each"
+    );
     app.shut_down_quietly().await;
 }
 
@@ -133,8 +177,13 @@ async fn rows_typed_in_psql_are_picked_up() {
     .await;
     app.idle().await;
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    let unknown = app.rows("SELECT direction, status, error_message FROM sync_log WHERE direction = 'unknown'").await;
-    assert_eq!(unknown, [json!({"direction": "unknown", "status": "error", "error_message": "Unknown source: faxes"})]);
+    let unknown = app
+        .rows("SELECT direction, status, error_message FROM sync_log WHERE direction = 'unknown'")
+        .await;
+    assert_eq!(
+        unknown,
+        [json!({"direction": "unknown", "status": "error", "error_message": "Unknown source: faxes"})]
+    );
 
     app.execute("UPDATE webhook_events SET status = 'pending'").await;
     app.idle().await;
@@ -147,13 +196,24 @@ async fn rows_typed_in_psql_are_picked_up() {
 async fn a_permanent_failure_ends_in_error_and_the_person_s_next_event_goes_on() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.sandbox.ghl.fault("POST", "/contacts/*/notes", df_middleware::sandbox::Times::Once, df_middleware::sandbox::Fault::status(403, "{}"));
+    app.sandbox.ghl.fault(
+        "POST",
+        "/contacts/*/notes",
+        df_middleware::sandbox::Times::Once,
+        df_middleware::sandbox::Fault::status(403, "{}"),
+    );
     app.texting(&text("message.received", "m1", LEAD, "one")).await;
     app.texting(&text("message.received", "m2", LEAD, "two")).await;
-    app.texting(&json!({"type": "message.received", "message": {"id": "m3", "body": "from nobody"}})).await;
+    app.texting(&json!({"type": "message.received", "message": {"id": "m3", "body": "from nobody"}}))
+        .await;
     app.idle().await;
-    let rows = app.rows("SELECT entity_id, status, error_message FROM texting_webhook_events ORDER BY seq").await;
-    assert_eq!(rows[0], json!({"entity_id": "m1", "status": "error", "error_message": "ghl 403 forbidden"}));
+    let rows = app
+        .rows("SELECT entity_id, status, error_message FROM texting_webhook_events ORDER BY seq")
+        .await;
+    assert_eq!(
+        rows[0],
+        json!({"entity_id": "m1", "status": "error", "error_message": "ghl 403 forbidden"})
+    );
     assert_eq!(rows[1]["status"], "done");
     assert_eq!(rows[2]["error_message"], "No phone number in payload");
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
@@ -173,5 +233,33 @@ async fn a_quarantined_event_is_closed_unrun() {
     assert!(app.sandbox.ghl.notes(&contact).is_empty());
     let rows = app.rows("SELECT status, error_message FROM webhook_events").await;
     assert_eq!(rows, [json!({"status": "done", "error_message": "quarantined"})]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_postgres_refuses_is_kept_and_holds_nobody_up() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let post = |body: String| {
+        app.client
+            .post(format!("{}/api/webhooks/aloware", app.base))
+            .basic_auth(ALOWARE_USER, Some(ALOWARE_PASS))
+            .body(body)
+            .send()
+    };
+    let long = "x".repeat(9000);
+    for odd in [
+        r#"{"event":"Tiny","body":{"id":1,"a":1e-20000}}"#.to_owned(),
+        format!(r#"{{"event":"Long","body":{{"id":"{long}"}}}}"#),
+        format!(r#"{{"event":"{long}","body":{{"id":3}}}}"#),
+        r#"{"event":"Old","body":{"id":4,"lead_number":"+16195550156","created_at":"-99999-01-01 00:00:00"}}"#
+            .to_owned(),
+    ] {
+        assert_eq!(post(odd).await.unwrap().status(), 200);
+    }
+    app.aloware(&finished_call(9600, LEAD)).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
+    assert_eq!(app.rows("SELECT 1 FROM webhook_events").await.len(), 5);
     app.finish().await;
 }

@@ -24,16 +24,28 @@ async fn killed_at(method: &str, path: &str, applied: bool) {
     let config = database.config();
     let sandbox = Sandbox::start().await.unwrap();
     let data = tempfile::tempdir().unwrap();
-    let held = if applied { Fault::apply_then(Fault::Hang) } else { Fault::Hang };
+    let held = if applied {
+        Fault::apply_then(Fault::Hang)
+    } else {
+        Fault::Hang
+    };
     let fault = sandbox.ghl.fault(method, path, Times::Once, held);
 
     let mut daemon = Daemon::start(&sandbox, data.path(), &config, &[LEASE]).await;
     let http = client();
-    assert_eq!(post_aloware(&http, &daemon.base, &finished_call(9300, LEAD)).await.status(), 200);
+    assert_eq!(
+        post_aloware(&http, &daemon.base, &finished_call(9300, LEAD))
+            .await
+            .status(),
+        200
+    );
     let at_step = format!("{method} {path} applied={applied}");
     let (wanted, pattern) = (method.to_owned(), path.split('*').next_back().unwrap().to_owned());
     sandbox
-        .wait_for_call(move |call| call.method == wanted && call.path.ends_with(&pattern), PATIENCE)
+        .wait_for_call(
+            move |call| call.method == wanted && call.path.ends_with(&pattern),
+            PATIENCE,
+        )
         .await
         .unwrap_or_else(|| panic!("never reached {at_step}"));
     daemon.kill();
@@ -43,7 +55,11 @@ async fn killed_at(method: &str, path: &str, applied: bool) {
     let watcher = query::connect(&config).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while query::unfinished(&watcher).await > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "{at_step}: {}", query::describe(&watcher).await);
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{at_step}: {}",
+            query::describe(&watcher).await
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let contacts = sandbox.ghl.contacts();
@@ -81,7 +97,10 @@ async fn a_sigterm_finishes_the_event_at_hand_and_exits_zero() {
     let gate = sandbox.ghl.fault("POST", "/contacts/*/notes", Times::Once, Fault::Gate);
     let daemon = Daemon::start(&sandbox, data.path(), &database.config(), &[]).await;
     post_aloware(&client(), &daemon.base, &finished_call(9301, LEAD)).await;
-    sandbox.wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE).await.unwrap();
+    sandbox
+        .wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE)
+        .await
+        .unwrap();
     let stopping = tokio::task::spawn_blocking(move || daemon.terminate());
     gate.release();
     assert!(stopping.await.unwrap().success());

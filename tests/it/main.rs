@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic too; clippy.toml exempts test functions only"
 )]
 
+mod agents;
 mod calls;
 mod contacts;
 mod embedded;
@@ -15,5 +16,6 @@ mod kills;
 mod opt_outs;
 mod outages;
 mod several_daemons;
+mod story;
 mod support;
 mod texts;

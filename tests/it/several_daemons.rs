@@ -23,7 +23,12 @@ async fn two_daemons_run_no_event_twice_and_keep_each_person_s_order() {
         let (client, bases) = (app.client.clone(), bases.clone());
         async move {
             for n in 0..TEXTS {
-                let body = text("message.received", &format!("p{person}-{n}"), &phone(person), &format!("number {n}"));
+                let body = text(
+                    "message.received",
+                    &format!("p{person}-{n}"),
+                    &phone(person),
+                    &format!("number {n}"),
+                );
                 assert_eq!(post_texting(&client, &bases[n % 2], &body).await.status(), 200);
             }
         }
@@ -33,14 +38,26 @@ async fn two_daemons_run_no_event_twice_and_keep_each_person_s_order() {
     for person in 0..PEOPLE {
         let contact = app.sandbox.ghl.contact_by_phone(&phone(person)).unwrap();
         let notes = app.sandbox.ghl.notes(contact["id"].as_str().unwrap());
-        let order: Vec<String> = notes.iter().map(|note| note.lines().nth(4).unwrap_or_default().to_owned()).collect();
+        let order: Vec<String> = notes
+            .iter()
+            .map(|note| note.lines().nth(4).unwrap_or_default().to_owned())
+            .collect();
         let wanted: Vec<String> = (0..TEXTS).map(|n| format!("number {n}")).collect();
         assert_eq!(order, wanted, "person {person}");
     }
-    let total = app.rows("SELECT count(*) AS n, count(DISTINCT correlation_id) AS d FROM sync_log").await;
-    assert_eq!(total, [json!({"n": PEOPLE * TEXTS, "d": PEOPLE * TEXTS})], "one run, one row");
+    let total = app
+        .rows("SELECT count(*) AS n, count(DISTINCT correlation_id) AS d FROM sync_log")
+        .await;
+    assert_eq!(
+        total,
+        [json!({"n": PEOPLE * TEXTS, "d": PEOPLE * TEXTS})],
+        "one run, one row"
+    );
     let lanes = app.rows("SELECT 1 FROM event_lanes").await;
-    assert!(lanes.is_empty(), "a lane lives only while its person has unfinished events");
+    assert!(
+        lanes.is_empty(),
+        "a lane lives only while its person has unfinished events"
+    );
     second.stop().await;
     app.finish().await;
 }

@@ -11,19 +11,25 @@ const LEAD: &str = "+16195550133";
 async fn texts_both_ways_become_notes_and_are_mapped() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.texting(&text("message.received", "m1", LEAD, "Hello, is the flat still free?")).await;
+    app.texting(&text("message.received", "m1", LEAD, "Hello, is the flat still free?"))
+        .await;
     app.texting(&text("message.sent", "m2", LEAD, "It is.")).await;
     app.idle().await;
     let notes = app.sandbox.ghl.notes(&contact);
     assert_eq!(
         notes[0],
-        format!("[SMS][Inbound] 2026-11-02 17:20 UTC\nFrom: {LEAD}\nTo: {OUR_NUMBER}\n\nHello, is the flat still free?\n\n[df:sms:m1]")
+        format!(
+            "[SMS][Inbound] 2026-11-02 17:20 UTC\nFrom: {LEAD}\nTo: {OUR_NUMBER}\n\nHello, is the flat still free?\n\n[df:sms:m1]"
+        )
     );
     assert!(notes[1].starts_with("[SMS][Outbound]"), "{notes:?}");
     let mapped = app
         .rows("SELECT texting_message_id, ghl_contact_id, direction, ghl_message_id IS NOT NULL AS noted FROM message_mappings ORDER BY 1")
         .await;
-    assert_eq!(mapped[0], json!({"texting_message_id": "m1", "ghl_contact_id": contact, "direction": "inbound", "noted": true}));
+    assert_eq!(
+        mapped[0],
+        json!({"texting_message_id": "m1", "ghl_contact_id": contact, "direction": "inbound", "noted": true})
+    );
     assert_eq!(mapped[1]["direction"], "outbound");
     app.finish().await;
 }
@@ -39,7 +45,10 @@ async fn with_a_provider_texts_go_into_the_conversation_whatever_type_it_wants()
         app.idle().await;
         assert!(app.sandbox.ghl.notes(&contact).is_empty());
         let messages = app.sandbox.ghl.messages();
-        let directions: Vec<&str> = messages.iter().map(|message| message["direction"].as_str().unwrap()).collect();
+        let directions: Vec<&str> = messages
+            .iter()
+            .map(|message| message["direction"].as_str().unwrap())
+            .collect();
         assert_eq!(directions, ["inbound", "outbound"]);
         app.finish().await;
     }
@@ -53,7 +62,10 @@ async fn a_repeat_of_a_text_is_one_note_and_two_texts_of_one_conversation_are_tw
     let mut again = text("message.received", "m1", LEAD, "one");
     again["message"]["timestamp"] = json!("2026-11-02T17:21:00Z");
     let answer = app.texting(&again).await;
-    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["message"], "Duplicate event ignored");
+    assert_eq!(
+        answer.json::<serde_json::Value>().await.unwrap()["message"],
+        "Duplicate event ignored"
+    );
     for words in ["two", "three"] {
         let mut nameless = text("message.received", "", LEAD, words);
         nameless["message"].as_object_mut().unwrap().remove("id");
@@ -67,7 +79,10 @@ async fn a_repeat_of_a_text_is_one_note_and_two_texts_of_one_conversation_are_tw
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_number_never_becomes_a_contact() {
     let app = TestApp::start().await;
-    app.texting(&json!({"type": "message.received", "message": {"id": "m1", "from": OUR_NUMBER, "to": LEAD, "body": "loop"}})).await;
+    app.texting(
+        &json!({"type": "message.received", "message": {"id": "m1", "from": OUR_NUMBER, "to": LEAD, "body": "loop"}}),
+    )
+    .await;
     app.idle().await;
     assert!(app.sandbox.ghl.contacts().is_empty());
     let rows = app.rows("SELECT status, error_message FROM sync_log").await;
@@ -97,6 +112,9 @@ async fn an_aloware_text_is_logged_like_any_other() {
         .await;
     app.idle().await;
     let notes = app.sandbox.ghl.notes(&contact);
-    assert!(notes[0].contains("hi there") && notes[0].starts_with("[SMS][Inbound]"), "{notes:?}");
+    assert!(
+        notes[0].contains("hi there") && notes[0].starts_with("[SMS][Inbound]"),
+        "{notes:?}"
+    );
     app.finish().await;
 }

@@ -67,10 +67,7 @@ fn the_required_settings_alone_give_every_default() {
     assert_eq!(settings.server.log_format, LogFormat::Json);
     assert!(settings.database.url.is_none());
     assert_eq!(settings.database.pool_size, 16);
-    assert_eq!(
-        settings.database.data_dir,
-        PathBuf::from("/var/lib/df-middleware")
-    );
+    assert_eq!(settings.database.data_dir, PathBuf::from("/var/lib/df-middleware"));
     assert_eq!(
         settings.ghl.rate_limit,
         Rate {
@@ -81,10 +78,7 @@ fn the_required_settings_alone_give_every_default() {
     assert_eq!(settings.ghl.daily_limit, 200_000);
     assert!(settings.ghl.webhook_require_signature);
     assert_eq!(settings.ghl.webhook_public_keys.len(), 1);
-    assert_eq!(
-        settings.ghl.webhook_public_keys[0][..4],
-        [0x8b, 0x61, 0xd1, 0xd6]
-    );
+    assert_eq!(settings.ghl.webhook_public_keys[0][..4], [0x8b, 0x61, 0xd1, 0xd6]);
     assert!(settings.aloware.allowed_events.is_empty());
     assert_eq!(settings.aloware.webhook_pass.expose_secret(), "a:b:c");
     assert!(settings.texting.webhook_secrets.is_empty());
@@ -125,10 +119,7 @@ fn the_old_names_of_the_texting_vendor_still_work() {
         ],
     );
     let texting = settings.texting;
-    assert_eq!(
-        texting.base_url.expect("set").as_str(),
-        "https://old.example/v1"
-    );
+    assert_eq!(texting.base_url.expect("set").as_str(), "https://old.example/v1");
     assert_eq!(
         texting.api_key.expect("set").expose_secret(),
         "new",
@@ -152,12 +143,7 @@ fn a_secret_can_come_from_a_file() {
     };
     let with = |path: &str, direct: &str| {
         let env = [("DF_ADMIN_SECRET", direct), ("DF_ADMIN_SECRET_FILE", path)];
-        parse(
-            None,
-            owned(&REQUIRED).into_iter().chain(owned(&env)),
-            read,
-            &defaults(),
-        )
+        parse(None, owned(&REQUIRED).into_iter().chain(owned(&env)), read, &defaults())
     };
     let settings = with("/run/secrets/admin", "").expect("settings");
     assert_eq!(settings.admin_secret.expose_secret(), "from-a-file");
@@ -184,10 +170,7 @@ fn a_secret_can_come_from_a_file() {
 fn a_command_that_needs_the_database_requires_nothing_else() {
     let env = [("DATABASE_URL", "postgres://ann:pw@db/df")];
     let database = parse_database(None, owned(&env), no_files, &defaults()).expect("a database");
-    assert_eq!(
-        database.url.expect("set").expose_secret(),
-        "postgres://ann:pw@db/df"
-    );
+    assert_eq!(database.url.expect("set").expose_secret(), "postgres://ann:pw@db/df");
     let report = parse_database(
         Some("[jobs]\nleese = 1\n"),
         owned(&[("DATABASE_URL", "mysql://x")]),
@@ -210,8 +193,5 @@ fn the_data_folder_is_required_where_none_can_be_guessed() {
     let why = parse_database(None, owned(&[]), no_files, &homeless)
         .expect_err("no folder")
         .to_string();
-    assert!(
-        why.starts_with("database.data_dir: required; set DF_DATA_DIR"),
-        "{why}"
-    );
+    assert!(why.starts_with("database.data_dir: required; set DF_DATA_DIR"), "{why}");
 }

@@ -9,10 +9,7 @@ fn a_missing_required_setting_is_named_by_key_and_variable() {
     let problems = parse(None, owned(&[]), no_files, &defaults()).expect_err("nothing is set");
     assert_eq!(problems.len(), REQUIRED.len());
     for (variable, _) in REQUIRED {
-        let key = TABLE
-            .iter()
-            .find(|key| key.env.contains(&variable))
-            .expect("a key");
+        let key = TABLE.iter().find(|key| key.env.contains(&variable)).expect("a key");
         assert_eq!(key.fallback, Fallback::Required);
         assert!(
             problems
@@ -26,10 +23,7 @@ fn a_missing_required_setting_is_named_by_key_and_variable() {
 #[test]
 fn an_empty_required_setting_is_missing() {
     let why = problem("[admin]\nsecret = \" \"\n", &[("DF_ADMIN_SECRET", "")]);
-    assert!(
-        why.contains("admin.secret") && why.contains("DF_ADMIN_SECRET"),
-        "{why}"
-    );
+    assert!(why.contains("admin.secret") && why.contains("DF_ADMIN_SECRET"), "{why}");
 }
 
 #[test]
@@ -177,10 +171,7 @@ fn a_file_that_is_no_toml_is_refused_without_quoting_it() {
         "api_key = 'hunter2' 'hunter2'",
     ] {
         let why = problem(&format!("[ghl]\n\n{line}\n"), &[]);
-        assert!(
-            why.starts_with("df-middleware.toml: line 3 is no TOML"),
-            "{why}"
-        );
+        assert!(why.starts_with("df-middleware.toml: line 3 is no TOML"), "{why}");
         assert!(!why.contains("hunter2"), "{why}");
     }
 }

@@ -34,10 +34,7 @@ fn the_effective_settings_tell_value_and_origin_of_every_key() {
         "texting.api_key = \"********\"   # from environment (VERITY_API_KEY)",
         "jobs.batch_size = 7   # from file",
     ] {
-        assert!(
-            printed.lines().any(|printed| printed == line),
-            "{line} in\n{printed}"
-        );
+        assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
     }
     let keys: Vec<_> = effective.lines.iter().map(|line| line.key).collect();
     assert_eq!(keys, TABLE.iter().map(|key| key.name).collect::<Vec<_>>());
@@ -73,16 +70,8 @@ fn manual() -> Vec<(String, String, String)> {
         };
         if let Some(header) = line.strip_prefix('[') {
             section = header.trim_end_matches(']').to_owned();
-        } else if let Some((name, value)) = line
-            .strip_prefix("# ")
-            .and_then(|l| l.split_once(" = "))
-            .and_then(name)
-        {
-            shown.push((
-                format!("{section}.{name}"),
-                value,
-                std::mem::take(&mut comment),
-            ));
+        } else if let Some((name, value)) = line.strip_prefix("# ").and_then(|l| l.split_once(" = ")).and_then(name) {
+            shown.push((format!("{section}.{name}"), value, std::mem::take(&mut comment)));
         } else if line.is_empty() {
             comment.clear();
         } else {

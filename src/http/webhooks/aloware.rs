@@ -4,24 +4,33 @@
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{keep, read, unauthorized};
+use super::{Ended, keep, read};
 use crate::domain::Source;
 use crate::http::{State, auth, body};
 
 /// Takes a delivery in.
-pub(in crate::http) async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    if !auth::is_aloware(&request, &state.settings.aloware) {
-        let mut refusal = unauthorized(Source::Aloware);
-        let challenge = HeaderValue::from_static("Basic realm=\"df-middleware\"");
-        refusal.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        return refusal;
-    }
-    let bytes = match body::read(&request, payload, state.settings.server.body_limit).await {
-        Ok(bytes) => bytes,
-        Err(error) => return error.plain(),
+pub(in crate::http) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
+    let ended = match take_in(&request, payload, &state).await {
+        Ok(answer) => return answer,
+        Err(ended) => ended,
     };
-    match read(&state, Source::Aloware, &bytes) {
-        Ok(events) => keep(&state, Source::Aloware, events).await,
-        Err(answer) => answer,
+    let mut answer = ended.answer(Source::Aloware);
+    if ended == Ended::Unproved {
+        let challenge = HeaderValue::from_static("Basic realm=\"df-middleware\"");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    answer
+}
+
+async fn take_in(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<HttpResponse, Ended> {
+    if !auth::is_aloware(request, &state.settings.aloware) {
+        return Err(Ended::Unproved);
+    }
+    let bytes = body::read(request, payload, state.settings.server.body_limit).await?;
+    let events = read(state, Source::Aloware, &bytes)?;
+    Ok(keep(state, Source::Aloware, events).await)
 }

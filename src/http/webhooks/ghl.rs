@@ -5,21 +5,22 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
-use super::{ignored, keep, read, unauthorized};
+use super::{Ended, keep, read};
 use crate::config::Ghl;
 use crate::domain::Source;
-use crate::http::State;
-use crate::http::body;
 use crate::http::signature::{Door, Verified, may_pass, verify};
+use crate::http::{State, body};
 use crate::wire::ghl::{Delivery, Kind, PROVIDER_OUTBOUND};
 use crate::wire::json::text;
 
 /// `POST /api/webhooks/ghl`.
-pub(in crate::http) async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    match verified(&request, payload, Door::Plain, &state).await {
-        Ok(delivery) => ingest(&state, &delivery).await,
-        Err(answer) => answer,
-    }
+pub(in crate::http) async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
+    let delivery = verified(&request, payload, Door::Plain, &state).await;
+    event(&state, delivery).await
 }
 
 /// `POST /api/webhooks/ghl/{secret}`.
@@ -29,28 +30,26 @@ pub(in crate::http) async fn receive_by_secret(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> HttpResponse {
-    match verified(&request, payload, Door::Secret(&secret), &state).await {
-        Ok(delivery) => ingest(&state, &delivery).await,
-        Err(answer) => answer,
-    }
+    let delivery = verified(&request, payload, Door::Secret(&secret), &state).await;
+    event(&state, delivery).await
 }
 
 /// `POST /api/webhooks/ghl/provider-delivery`: what is stored here is sent, so
 /// it must be signed and be of our own sub-account (GHL signs with one key for
 /// every app and every sub-account).
-pub(in crate::http) async fn receive_provider(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    let delivery = match verified(&request, payload, Door::Signed, &state).await {
-        Ok(delivery) => delivery,
-        Err(answer) => return answer,
-    };
-    let event = match provider_event(&delivery, &state.settings.ghl) {
-        Provider::Event(event) => event,
-        Provider::Foreign => return ignored(),
-        Provider::Unreadable => delivery.body().to_vec(),
-    };
-    match read(&state, Source::Ghl, &event) {
+pub(in crate::http) async fn receive_provider(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
+    let delivery = verified(&request, payload, Door::Signed, &state).await;
+    let event = delivery.and_then(|delivery| {
+        let event = provider_event(&delivery, &state.settings.ghl)?;
+        read(&state, Source::Ghl, event.as_bytes())
+    });
+    match event {
         Ok(events) => keep(&state, Source::Ghl, events).await,
-        Err(answer) => answer,
+        Err(ended) => ended.answer(Source::Ghl),
     }
 }
 
@@ -59,45 +58,38 @@ async fn verified(
     payload: web::Payload,
     door: Door<'_>,
     state: &State,
-) -> Result<Verified, HttpResponse> {
+) -> Result<Verified, Ended> {
     let settings = &state.settings.ghl;
     if !may_pass(request.headers(), door, settings) {
-        return Err(unauthorized(Source::Ghl));
+        return Err(Ended::Unproved);
     }
-    let bytes = body::read(request, payload, state.settings.server.body_limit)
-        .await
-        .map_err(body::BodyError::plain)?;
-    verify(request.headers(), bytes, door, settings).map_err(|_| unauthorized(Source::Ghl))
+    let bytes = body::read(request, payload, state.settings.server.body_limit).await?;
+    verify(request.headers(), bytes, door, settings).map_err(|_| Ended::Unproved)
 }
 
-async fn ingest(state: &State, delivery: &Verified) -> HttpResponse {
-    let events = match read(state, Source::Ghl, delivery.body()) {
-        Ok(events) => events,
-        Err(answer) => return answer,
-    };
-    // This name is ours; a body that brings it along wants a text sent without
-    // having gone through the provider's door.
-    let forged = |name: &str| Delivery::read(name, &Value::Null).kind == Kind::ProviderOutbound;
-    if events.iter().any(|event| forged(&event.row.event_type)) {
-        tracing::warn!("ignored a delivery that called itself a provider delivery");
-        return ignored();
+async fn event(state: &State, delivery: Result<Verified, Ended>) -> HttpResponse {
+    let events = delivery.and_then(|delivery| read(state, Source::Ghl, delivery.body()));
+    match events {
+        // This name is ours; a body that brings it along wants a text sent
+        // without having gone through the provider's door.
+        Ok(events) if events.iter().any(|event| is_provider(&event.row.event_type)) => {
+            tracing::warn!("ignored a delivery that called itself a provider delivery");
+            Ended::Ignored.answer(Source::Ghl)
+        }
+        Ok(events) => keep(state, Source::Ghl, events).await,
+        Err(ended) => ended.answer(Source::Ghl),
     }
-    keep(state, Source::Ghl, events).await
 }
 
-/// What a body at the provider's door is.
-enum Provider {
-    /// A message to send, named so that the rest of the walk knows it.
-    Event(Vec<u8>),
-    /// Of another sub-account.
-    Foreign,
-    /// No JSON object; read as it is, it gets the usual answers.
-    Unreadable,
+fn is_provider(name: &str) -> bool {
+    Delivery::read(name, &Value::Null).kind == Kind::ProviderOutbound
 }
 
-fn provider_event(delivery: &Verified, settings: &Ghl) -> Provider {
-    let Ok(Value::Object(mut map)) = serde_json::from_slice(delivery.body()) else {
-        return Provider::Unreadable;
+/// A body at the provider's door, named so that the rest of the walk knows it.
+fn provider_event(delivery: &Verified, settings: &Ghl) -> Result<String, Ended> {
+    let body = serde_json::from_slice(delivery.body()).map_err(|_| Ended::NotJson)?;
+    let Value::Object(mut map) = body else {
+        return Err(Ended::Ping);
     };
     // `type` is the channel here; the event's name takes its place.
     let channel = map.insert("type".to_owned(), Value::from(PROVIDER_OUTBOUND));
@@ -106,7 +98,8 @@ fn provider_event(delivery: &Verified, settings: &Ghl) -> Provider {
     let event = Value::Object(map);
     let location = text(&event, &["locationId"]);
     if location.is_some_and(|id| id != settings.location_id) {
-        return Provider::Foreign;
+        tracing::warn!("ignored a provider delivery of another sub-account");
+        return Err(Ended::Ignored);
     }
-    Provider::Event(event.to_string().into_bytes())
+    Ok(event.to_string())
 }

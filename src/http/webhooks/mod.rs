@@ -15,15 +15,52 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::State;
+use super::body::BodyError;
 use crate::domain::Source;
 use crate::ingest::{Ack, Ingest, IngestError, Intake, Prepared, Reading};
 
 /// When GHL is to redeliver; it does so on 429 and on nothing else.
 const GHL_RETRY_AFTER: u32 = 30;
 
-/// Reads a body by its vendor's rules: events to store, or the answer that
-/// ends the delivery here.
-fn read(state: &State, source: Source, body: &[u8]) -> Result<Vec<Prepared>, HttpResponse> {
+/// A delivery that ends before anything is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// A vendor's test.
+    Ping,
+    /// Nothing we want.
+    Ignored,
+    /// No JSON.
+    NotJson,
+    /// Its sender was not proved.
+    Unproved,
+    /// Its body was not read to the end.
+    Body(BodyError),
+}
+
+impl From<BodyError> for Ended {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl Ended {
+    fn answer(self, source: Source) -> HttpResponse {
+        match self {
+            Self::Ping => done(&json!({"success": true, "message": "Test ping received"})),
+            Self::Ignored => done(&json!({"success": true, "ignored": true})),
+            Self::NotJson => plain(StatusCode::BAD_REQUEST, "Invalid JSON"),
+            Self::Body(error) => plain(error.status(), &error.to_string()),
+            Self::Unproved => {
+                metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
+                tracing::warn!(%source, "webhook refused: not authentic");
+                plain(StatusCode::UNAUTHORIZED, "Unauthorized")
+            }
+        }
+    }
+}
+
+/// Reads a body by its vendor's rules: events to store.
+fn read(state: &State, source: Source, body: &[u8]) -> Result<Vec<Prepared>, Ended> {
     let reading = Reading {
         source,
         body,
@@ -31,9 +68,9 @@ fn read(state: &State, source: Source, body: &[u8]) -> Result<Vec<Prepared>, Htt
     };
     match reading.intake(&state.rules) {
         Ok(Intake::Events(events)) => Ok(events),
-        Ok(Intake::Ping) => Err(done(&json!({"success": true, "message": "Test ping received"}))),
-        Ok(Intake::NotAllowed) => Err(ignored()),
-        Err(error) => Err(plain(StatusCode::BAD_REQUEST, &error.to_string())),
+        Ok(Intake::Ping) => Err(Ended::Ping),
+        Ok(Intake::NotAllowed) => Err(Ended::Ignored),
+        Err(_) => Err(Ended::NotJson),
     }
 }
 
@@ -91,18 +128,8 @@ fn answer(source: Source, outcome: Result<Ack, IngestError>) -> HttpResponse {
     }
 }
 
-fn ignored() -> HttpResponse {
-    done(&json!({"success": true, "ignored": true}))
-}
-
 fn done(body: &Value) -> HttpResponse {
     HttpResponse::Ok().json(body)
-}
-
-fn unauthorized(source: Source) -> HttpResponse {
-    metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
-    tracing::warn!(%source, "webhook refused: not authentic");
-    plain(StatusCode::UNAUTHORIZED, "Unauthorized")
 }
 
 fn plain(status: StatusCode, text: &str) -> HttpResponse {

@@ -26,7 +26,10 @@ fn key() -> SigningKey {
 
 fn ghl_env() -> [(&'static str, String); 2] {
     [
-        ("GHL_WEBHOOK_PUBLIC_KEYS", STANDARD.encode(key().verifying_key().as_bytes())),
+        (
+            "GHL_WEBHOOK_PUBLIC_KEYS",
+            STANDARD.encode(key().verifying_key().as_bytes()),
+        ),
         ("GHL_WEBHOOK_SECRET", "hook-secret".to_owned()),
     ]
 }
@@ -46,13 +49,19 @@ fn aloware(body: impl Into<String>) -> TestRequest {
 }
 
 fn texting(body: impl Into<String>) -> TestRequest {
-    TestRequest::post().uri("/api/webhooks/texting").insert_header((TEXTING_HEADER, "t-1")).set_payload(body.into())
+    TestRequest::post()
+        .uri("/api/webhooks/texting")
+        .insert_header((TEXTING_HEADER, "t-1"))
+        .set_payload(body.into())
 }
 
 fn signed(uri: &str, body: &Value) -> TestRequest {
     let body = body.to_string();
     let signature = STANDARD.encode(key().sign(body.as_bytes()).to_bytes());
-    TestRequest::post().uri(uri).insert_header(("x-ghl-signature", signature)).set_payload(body)
+    TestRequest::post()
+        .uri(uri)
+        .insert_header(("x-ghl-signature", signature))
+        .set_payload(body)
 }
 
 #[actix_web::test]
@@ -83,7 +92,14 @@ async fn aloware_without_its_secret_is_challenged_and_not_read() {
     let app = app!(away);
     let (status, text, headers) = answer!(app, TestRequest::post().uri("/api/webhooks/aloware").set_payload("{"));
     assert_eq!((status, text.as_str()), (401, "Unauthorized"));
-    assert!(headers.get("www-authenticate").unwrap().to_str().unwrap().starts_with("Basic"));
+    assert!(
+        headers
+            .get("www-authenticate")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("Basic")
+    );
 }
 
 #[actix_web::test]
@@ -101,7 +117,10 @@ async fn texting_needs_its_secret_and_has_no_get() {
     let app = app!(away);
     let message = r#"{"type":"message.received","message":{"id":"m1","from":"+16195550111","body":"STOP"}}"#;
     assert_eq!(answer!(app, texting(message)).1, RECEIVED);
-    let wrong = TestRequest::post().uri("/api/webhooks/texting").insert_header((TEXTING_HEADER, "t-2")).set_payload(message);
+    let wrong = TestRequest::post()
+        .uri("/api/webhooks/texting")
+        .insert_header((TEXTING_HEADER, "t-2"))
+        .set_payload(message);
     let (status, text, headers) = answer!(app, wrong);
     assert_eq!((status, text.as_str()), (401, "Unauthorized"));
     assert!(headers.get("www-authenticate").is_none());
@@ -115,7 +134,10 @@ async fn texting_refuses_everyone_without_a_configured_secret() {
     let away = Away::new(&[]);
     let app = app!(away);
     for given in ["", "t-1"] {
-        let request = TestRequest::post().uri("/api/webhooks/texting").insert_header((TEXTING_HEADER, given)).set_payload("{}");
+        let request = TestRequest::post()
+            .uri("/api/webhooks/texting")
+            .insert_header((TEXTING_HEADER, given))
+            .set_payload("{}");
         assert_eq!(answer!(app, request).0, 401, "{given}");
     }
 }
@@ -142,10 +164,16 @@ async fn the_provider_door_is_no_path_secret_and_always_wants_a_signature() {
     let app = app!(away);
     let uri = "/api/webhooks/ghl/provider-delivery";
     let body = json!({"contactId": "c1", "locationId": "loc-1", "messageId": "m9", "type": "SMS", "phone": "+16195550111", "message": "hi"});
-    assert_eq!(answer!(app, TestRequest::post().uri(uri).set_payload(body.to_string())).0, 401);
+    assert_eq!(
+        answer!(app, TestRequest::post().uri(uri).set_payload(body.to_string())).0,
+        401
+    );
     assert_eq!(answer!(app, signed(uri, &body)).1, RECEIVED);
     let stored = away.spooled().await;
-    assert_eq!((stored[0]["type"].as_str(), stored[0]["channel"].as_str()), (Some("ProviderOutboundMessage"), Some("SMS")));
+    assert_eq!(
+        (stored[0]["type"].as_str(), stored[0]["channel"].as_str()),
+        (Some("ProviderOutboundMessage"), Some("SMS"))
+    );
     let foreign = json!({"contactId": "c1", "locationId": "loc-2", "messageId": "m8", "type": "SMS", "phone": "+16195550111", "message": "hi"});
     assert_eq!(answer!(app, signed(uri, &foreign)).1, IGNORED);
     assert_eq!(away.spooled().await.len(), 1);
@@ -155,9 +183,15 @@ async fn the_provider_door_is_no_path_secret_and_always_wants_a_signature() {
 async fn a_send_cannot_be_smuggled_in_through_another_ghl_door() {
     let away = ghl_away(&[]);
     let app = app!(away);
-    for name in ["ProviderOutboundMessage", "provider.outbound.message", "PROVIDEROUTBOUNDMESSAGE"] {
+    for name in [
+        "ProviderOutboundMessage",
+        "provider.outbound.message",
+        "PROVIDEROUTBOUNDMESSAGE",
+    ] {
         let body = json!({"type": name, "messageId": "m9", "phone": "+16195550111", "message": "hi"});
-        let by_secret = TestRequest::post().uri("/api/webhooks/ghl/hook-secret").set_payload(body.to_string());
+        let by_secret = TestRequest::post()
+            .uri("/api/webhooks/ghl/hook-secret")
+            .set_payload(body.to_string());
         assert_eq!(answer!(app, by_secret).1, IGNORED, "{name}");
         assert_eq!(answer!(app, signed("/api/webhooks/ghl", &body)).1, IGNORED, "{name}");
     }
@@ -169,31 +203,49 @@ fn one_provider_message_is_one_event_however_often_it_comes() {
         hint: crate::domain::PhoneHint::region("US"),
         own: Vec::new(),
         allowed: Vec::new(),
+        location: "loc-1".to_owned(),
     };
     let read = |body: Value| {
         let body = body.to_string();
-        let reading = Reading { source: Source::Ghl, body: body.as_bytes(), received_at: chrono::Utc::now() };
+        let reading = Reading {
+            source: Source::Ghl,
+            body: body.as_bytes(),
+            received_at: chrono::Utc::now(),
+        };
         match reading.intake(&away_rules).unwrap() {
             Intake::Events(mut events) => events.remove(0),
             other => panic!("{other:?}"),
         }
     };
-    let first = read(json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "phone": "(619) 555-0111"}));
+    let first = read(
+        json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "phone": "(619) 555-0111"}),
+    );
     let again = read(json!({"type": "ProviderOutboundMessage", "messageId": "m9", "contactId": "c1", "extra": 1}));
     let other = read(json!({"type": "ProviderOutboundMessage", "messageId": "m10", "contactId": "c1"}));
     assert_eq!(first.row.dedupe_key, again.row.dedupe_key);
     assert_ne!(first.row.dedupe_key, other.row.dedupe_key);
     assert_eq!((first.row.entity_type, first.row.entity_id.as_str()), ("message", "m9"));
-    assert_eq!(first.person.phone.map(|phone| phone.as_str().to_owned()).as_deref(), Some("+16195550111"));
+    assert_eq!(
+        first.person.phone.map(|phone| phone.as_str().to_owned()).as_deref(),
+        Some("+16195550111")
+    );
 }
 
 #[test]
 fn a_delivery_that_cannot_be_stored_is_refused_in_each_vendors_way() {
-    for (source, status, retry) in [(Source::Aloware, 503, None), (Source::Ghl, 429, Some("30")), (Source::Texting, 503, None)] {
+    for (source, status, retry) in [
+        (Source::Aloware, 503, None),
+        (Source::Ghl, 429, Some("30")),
+        (Source::Texting, 503, None),
+    ] {
         for error in [IngestError::Busy, IngestError::Unavailable] {
             let answer = answer_for(source, Err(error));
             assert_eq!(answer.status().as_u16(), status, "{source}");
-            assert_eq!(answer.headers().get("retry-after").map(|value| value.to_str().unwrap()), retry, "{source}");
+            assert_eq!(
+                answer.headers().get("retry-after").map(|value| value.to_str().unwrap()),
+                retry,
+                "{source}"
+            );
         }
         assert_eq!(answer_for(source, Ok(Ack::Duplicate)).status().as_u16(), 200);
     }
@@ -207,12 +259,24 @@ async fn a_busy_intake_is_waited_for_before_aloware_is_refused() {
     let started = std::time::Instant::now();
     let patience = Duration::from_millis(200);
     let event = {
-        let reading = Reading { source: Source::Aloware, body: br#"{"event":"x"}"#, received_at: chrono::Utc::now() };
+        let reading = Reading {
+            source: Source::Aloware,
+            body: br#"{"event":"x"}"#,
+            received_at: chrono::Utc::now(),
+        };
         match reading.intake(&away.state.rules).unwrap() {
             Intake::Events(events) => events,
             other => panic!("{other:?}"),
         }
     };
-    assert!(store_patiently(&ingest, event, Source::Aloware, patience).await.is_err());
-    assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
+    assert!(
+        store_patiently(&ingest, event, Source::Aloware, patience)
+            .await
+            .is_err()
+    );
+    assert!(
+        started.elapsed() >= Duration::from_millis(100),
+        "{:?}",
+        started.elapsed()
+    );
 }

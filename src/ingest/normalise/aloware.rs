@@ -17,9 +17,15 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
     if let Value::Array(items) = payload {
         let events: Vec<Prepared> = items
             .iter()
-            .filter_map(|item| Some(prepare(&event_name(item)?, item, at, rules)))
+            .filter_map(|item| Some((event_name(item)?, item)))
+            .filter(|(name, _)| allowed(name, &rules.allowed))
+            .map(|(name, item)| prepare(&name, item, at, rules))
             .collect();
-        return if events.is_empty() { Intake::Ping } else { Intake::Events(events) };
+        return if events.is_empty() {
+            Intake::Ping
+        } else {
+            Intake::Events(events)
+        };
     }
     let Some(name) = event_name(&payload) else {
         return Intake::Ping;
@@ -71,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_family_member_lets_in_its_family() {
-        let list = vec!["OutboundPhoneCall-DispositionCompleted".to_owned(), "Recording-Saved".to_owned()];
+        let list = vec![
+            "OutboundPhoneCall-DispositionCompleted".to_owned(),
+            "Recording-Saved".to_owned(),
+        ];
         assert!(allowed("OutboundPhoneCall-DispositionFailed", &list));
         assert!(allowed("Recording-Saved", &list));
         assert!(!allowed("InboundPhoneCall-DispositionCompleted", &list));

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::{Draft, Intake, Rules};
-use crate::domain::Source;
+use crate::domain::{Source, TextDirection};
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
 use crate::wire::ghl::{Delivery, Kind, event_name};
@@ -28,7 +28,11 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         entity_type: delivery.kind.entity().as_str(),
         entity_id: delivery.entity_id().unwrap_or_else(|| no_entity(&canonical)),
         dedupe: dedupe(&delivery, &canonical, at),
-        consent: consent::of_ghl(&delivery, &rules.hint, &rules.own, at),
+        consent: if delivery.is_foreign(&rules.location) {
+            Vec::new()
+        } else {
+            consent::of_ghl(&delivery, &rules.hint, &rules.own, at)
+        },
         person: Person {
             phone: phone.filter(|phone| !rules.own.contains(phone)),
             ghl: delivery.contact_id(),
@@ -38,12 +42,18 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         payload: canonical.clone(),
         received_at: at,
     };
-    Intake::Events(vec![draft.prepare()])
+    let mut prepared = draft.prepare();
+    if delivery.direction() == Some(TextDirection::Inbound) && !delivery.is_foreign(&rules.location) {
+        prepared.nameless_text = delivery.message_text().filter(|_| prepared.person.phone.is_none());
+    }
+    Intake::Events(vec![prepared])
 }
 
 /// A provider delivery is one message, however often it is delivered.
 fn dedupe(delivery: &Delivery<'_>, canonical: &str, at: DateTime<Utc>) -> DedupeKey {
-    let message = delivery.message_id().filter(|_| delivery.kind == Kind::ProviderOutbound);
+    let message = delivery
+        .message_id()
+        .filter(|_| delivery.kind == Kind::ProviderOutbound);
     match (message, delivery.delivery_id()) {
         (Some(id), _) => DedupeKey::by_id("ghl:provider", &id),
         (None, Some(id)) => DedupeKey::by_id("ghl", &id),

@@ -21,6 +21,8 @@ pub struct Rules {
     pub own: Vec<Phone>,
     /// Aloware event names let in; empty means all.
     pub allowed: Vec<String>,
+    /// Our GHL sub-account: what another one says about consent is not for us.
+    pub location: String,
 }
 
 /// What a body turned out to be.
@@ -41,6 +43,8 @@ pub struct Prepared {
     pub row: NewEvent,
     /// Whose it is; the lane can still move to the phone's once the mapping is known.
     pub person: Person,
+    /// The words of an inbound text whose delivery names no number.
+    pub nameless_text: Option<String>,
 }
 
 /// The body is no JSON.
@@ -117,8 +121,22 @@ struct Draft {
     received_at: DateTime<Utc>,
 }
 
+/// Longest id kept as it is: an index entry has a bound of its own.
+const LONGEST_ID: usize = 256;
+
+/// An id of any length, short enough to be indexed.
+fn bounded(id: String) -> String {
+    if id.len() <= LONGEST_ID {
+        return id;
+    }
+    format!("long:{}", super::keys::no_entity(&id))
+}
+
 impl Draft {
-    fn prepare(self) -> Prepared {
+    fn prepare(mut self) -> Prepared {
+        self.entity_id = bounded(self.entity_id);
+        self.event_type = bounded(self.event_type);
+        self.dedupe.key = bounded(self.dedupe.key);
         let order_key = self.person.order_key(self.source, self.entity_type, &self.entity_id);
         let row = NewEvent {
             id: Uuid::now_v7(),
@@ -143,6 +161,7 @@ impl Draft {
         Prepared {
             row,
             person: self.person,
+            nameless_text: None,
         }
     }
 }

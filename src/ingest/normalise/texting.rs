@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{Draft, Intake, Rules};
+use super::{Draft, Intake, Rules, bounded};
 use crate::domain::{Phone, Source};
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
@@ -21,7 +21,16 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
     let canonical = payload.to_string();
     let dedupe = match &delivery.message_id {
         Some(id) => DedupeKey::by_id(&format!("texting:{name}"), id),
-        None => DedupeKey::by_content(&format!("texting:{name}"), &canonical, WINDOW, at),
+        None => {
+            let part = |text: &Option<String>| text.clone().unwrap_or_default();
+            let words = [&delivery.from_raw, &delivery.to_raw, &delivery.body].map(part);
+            let known = if words.iter().all(String::is_empty) {
+                canonical.clone()
+            } else {
+                words.join("\n")
+            };
+            DedupeKey::by_content(&format!("texting:{name}"), &known, WINDOW, at)
+        }
     };
     let phone = delivery.consumer(&rules.own).cloned();
     let draft = Draft {
@@ -43,9 +52,11 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         received_at: at,
     };
     let mut prepared = draft.prepare();
-    let number = |phone: &Option<Phone>, raw: &Option<String>| phone.as_ref().map(|p| p.as_str().to_owned()).or_else(|| raw.clone());
-    prepared.row.conversation_id = delivery.conversation_id.clone();
-    prepared.row.from_number = number(&delivery.from, &delivery.from_raw);
-    prepared.row.to_number = number(&delivery.to, &delivery.to_raw);
+    let number = |phone: &Option<Phone>, raw: &Option<String>| {
+        phone.as_ref().map(|p| p.as_str().to_owned()).or_else(|| raw.clone())
+    };
+    prepared.row.conversation_id = delivery.conversation_id.clone().map(bounded);
+    prepared.row.from_number = number(&delivery.from, &delivery.from_raw).map(bounded);
+    prepared.row.to_number = number(&delivery.to, &delivery.to_raw).map(bounded);
     Intake::Events(vec![prepared])
 }

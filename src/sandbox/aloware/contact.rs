@@ -80,12 +80,7 @@ impl AlowareContact {
             self.values.insert("last_name".into(), json!(last));
             self.name = Some(name.to_owned());
         } else if form.contains_key("first_name") || form.contains_key("last_name") {
-            let part = |name: &str| {
-                self.values
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
+            let part = |name: &str| self.values.get(name).and_then(Value::as_str).unwrap_or_default();
             let whole = format!("{} {}", part("first_name"), part("last_name"));
             self.name = Some(whole.trim().to_owned());
         }

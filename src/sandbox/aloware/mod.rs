@@ -98,8 +98,7 @@ impl AlowareSim {
             outbox,
             keep_last: options.keep_last,
         });
-        let station =
-            Station::open(Vendor::Aloware, vendor.clone(), journal, Some(courier)).await?;
+        let station = Station::open(Vendor::Aloware, vendor.clone(), journal, Some(courier)).await?;
         Ok(Self { station, vendor })
     }
 
@@ -118,18 +117,13 @@ impl AlowareSim {
     /// for a phone that is no phone.
     pub fn add_contact(&self, form: Value) -> i64 {
         let form = form.as_object().cloned().unwrap_or_default();
-        let raw = form
-            .get("phone_number")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let raw = form.get("phone_number").and_then(Value::as_str).unwrap_or_default();
         let Some(phone) = e164(raw) else {
             return 0;
         };
         let mut state = self.vendor.state();
         let known = state.by_phone(&phone).cloned();
-        let id = known
-            .as_ref()
-            .map_or_else(|| state.next_id(), |contact| contact.id);
+        let id = known.as_ref().map_or_else(|| state.next_id(), |contact| contact.id);
         let mut contact = known.unwrap_or_else(|| AlowareContact::new(id, &phone, Utc::now()));
         contact.write(&form);
         contact.is_opted_out |= form.get("is_opted_out").is_some_and(contact::truthy);
@@ -161,27 +155,17 @@ impl AlowareSim {
 
     /// The contact with this E.164 phone, as the lookup answers.
     pub fn contact_by_phone(&self, phone: &str) -> Option<Value> {
-        self.vendor
-            .state()
-            .by_phone(phone)
-            .map(AlowareContact::lookup)
+        self.vendor.state().by_phone(phone).map(AlowareContact::lookup)
     }
 
     /// All contacts as the lookup answers, oldest first.
     pub fn contacts(&self) -> Vec<Value> {
-        self.vendor
-            .state()
-            .all()
-            .map(AlowareContact::lookup)
-            .collect()
+        self.vendor.state().all().map(AlowareContact::lookup).collect()
     }
 
     /// The contact as a webhook carries it, to build events around it.
     pub fn webhook_contact(&self, phone: &str) -> Option<Value> {
-        self.vendor
-            .state()
-            .by_phone(phone)
-            .map(AlowareContact::in_webhook)
+        self.vendor.state().by_phone(phone).map(AlowareContact::in_webhook)
     }
 
     /// The ids of the lists a contact is on.

@@ -64,14 +64,7 @@ const SMS: &Fields = &[
     ("force_random", Kind::LooseFlag),
     ("custom_fields", Kind::Any),
 ];
-const SOURCES: &[&str] = &[
-    "phone_number",
-    "aloware",
-    "hubspot",
-    "zoho",
-    "guesty",
-    "pipedrive",
-];
+const SOURCES: &[&str] = &["phone_number", "aloware", "hubspot", "zoho", "guesty", "pipedrive"];
 const SEQUENCE: &Fields = &[
     ("sequence_id", Kind::Id),
     ("source", Kind::OneOf(SOURCES)),
@@ -103,14 +96,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Answer {
     let path = request.path.strip_prefix(BASE).unwrap_or_default();
     let outcome = match (request.method.as_str(), path) {
         ("GET", _) if !knows(request) => Ok(Answer::html(200)),
-        (_, _) if !knows(request) => Ok(error(
-            405,
-            "message",
-            "The method is not supported for this route.",
-        )),
-        ("GET", "users") => {
-            by_query(state, request).map(|()| Answer::json(200, &Value::Array(state.users.clone())))
-        }
+        (_, _) if !knows(request) => Ok(error(405, "message", "The method is not supported for this route.")),
+        ("GET", "users") => by_query(state, request).map(|()| Answer::json(200, &Value::Array(state.users.clone()))),
         ("GET", _) => by_query(state, request).map(|()| lookup(state, request)),
         (_, "forms") => form(state, request),
         (_, "powerdialer-remove-contact-from-lists") => remove_from_lists(state, request),
@@ -134,10 +121,7 @@ fn lookup(state: &State, request: &Request) -> Answer {
 /// this phone. The body of the real 200 was never shown; it has no id here.
 fn form(state: &mut State, request: &Request) -> Result<Answer, Answer> {
     let form = by_body(state, request, FORM, &["phone_number"])?;
-    let raw = form
-        .get("phone_number")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let raw = form.get("phone_number").and_then(Value::as_str).unwrap_or_default();
     let Some(phone) = e164(raw) else {
         return Err(error(400, "error", "Phone number is empty or invalid."));
     };
@@ -165,11 +149,7 @@ fn remove_from_lists(state: &mut State, request: &Request) -> Result<Answer, Ans
     let body = by_body(state, request, REMOVE, &["contact_id"])?;
     let id = body.get("contact_id").and_then(integer).unwrap_or_default();
     let Some(contact) = state.by_id_mut(id) else {
-        return Err(error(
-            404,
-            "message",
-            "The requested contact id does not exist.",
-        ));
+        return Err(error(404, "message", "The requested contact id does not exist."));
     };
     contact.lists.clear();
     contact.in_power_dialer = false;
@@ -189,11 +169,7 @@ fn send(state: &mut State, request: &Request) -> Result<Answer, Answer> {
 }
 
 fn sequence(state: &mut State, request: &Request, enrol: bool) -> Result<Answer, Answer> {
-    let required: &[&str] = if enrol {
-        &["sequence_id", "source"]
-    } else {
-        &["source"]
-    };
+    let required: &[&str] = if enrol { &["sequence_id", "source"] } else { &["source"] };
     let body = by_body(state, request, SEQUENCE, required)?;
     let failed = || error(400, "message", "The contact could not be found.");
     let id = match body.get("source").and_then(Value::as_str) {

@@ -62,14 +62,8 @@ impl State {
 
     /// Stores a changed contact and announces what changed; an unchanged one
     /// causes no webhook.
-    pub(super) fn replace(
-        &mut self,
-        before: &AlowareContact,
-        mut after: AlowareContact,
-        at: DateTime<Utc>,
-    ) {
-        let changed =
-            before.lookup() != after.lookup() || before.is_opted_out != after.is_opted_out;
+    pub(super) fn replace(&mut self, before: &AlowareContact, mut after: AlowareContact, at: DateTime<Utc>) {
+        let changed = before.lookup() != after.lookup() || before.is_opted_out != after.is_opted_out;
         let dnc_changed = before.is_dnc != after.is_dnc;
         if changed {
             after.updated = at;
@@ -85,8 +79,7 @@ impl State {
     /// source ever saw one.
     pub(super) fn announce(&mut self, event: &str, contact: &AlowareContact) {
         if self.echo.is_some() {
-            self.events
-                .push(json!({"body": contact.in_webhook(), "event": event}));
+            self.events.push(json!({"body": contact.in_webhook(), "event": event}));
         }
     }
 }

@@ -17,11 +17,7 @@ async fn get(sandbox: &Sandbox, path: &str) -> Reply {
 
 async fn lookup(sandbox: &Sandbox, number: &str) -> Reply {
     let path = "/api/v1/webhook/contact/phone-number";
-    get(
-        sandbox,
-        &format!("{path}?api_token={TOKEN}&phone_number={number}"),
-    )
-    .await
+    get(sandbox, &format!("{path}?api_token={TOKEN}&phone_number={number}")).await
 }
 
 async fn post(sandbox: &Sandbox, path: &str, mut body: Value) -> Reply {
@@ -34,24 +30,14 @@ async fn post(sandbox: &Sandbox, path: &str, mut body: Value) -> Reply {
 async fn the_token_of_a_get_is_in_the_query_and_of_a_post_in_the_body() {
     let sandbox = Sandbox::start().await.unwrap();
     assert_eq!(get(&sandbox, "/api/v1/webhook/users").await.status, 401);
-    let url = format!(
-        "{}/api/v1/webhook/forms?api_token={TOKEN}",
-        sandbox.aloware.url()
-    );
+    let url = format!("{}/api/v1/webhook/forms?api_token={TOKEN}", sandbox.aloware.url());
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
     let form = json!({"phone_number": PHONE, "force_update": true});
     let reply = call("POST", &url, &headers, Some(form)).await.unwrap();
-    assert_eq!(
-        (reply.status, reply.body),
-        (401, json!({"error": "Unauthenticated."}))
-    );
+    assert_eq!((reply.status, reply.body), (401, json!({"error": "Unauthenticated."})));
     assert!(sandbox.aloware.contacts().is_empty());
-    let users = get(
-        &sandbox,
-        &format!("/api/v1/webhook/users?api_token={TOKEN}"),
-    )
-    .await;
+    let users = get(&sandbox, &format!("/api/v1/webhook/users?api_token={TOKEN}")).await;
     assert_eq!((users.status, users.body), (200, json!([])));
 }
 
@@ -88,8 +74,7 @@ async fn a_lookup_tells_a_bad_number_from_an_unknown_one() {
 #[tokio::test]
 async fn a_form_creates_and_only_force_update_updates() {
     let sandbox = Sandbox::start().await.unwrap();
-    let form =
-        json!({"phone_number": PHONE, "tags": "Hot Lead, b", "list_ids": "7,8", "csf1": "g1"});
+    let form = json!({"phone_number": PHONE, "tags": "Hot Lead, b", "list_ids": "7,8", "csf1": "g1"});
     let reply = post(&sandbox, "forms", form).await;
     assert_eq!(
         (reply.status, &reply.body["message"]),
@@ -129,10 +114,7 @@ async fn a_form_refuses_properties_the_vendor_does_not_document() {
         assert_eq!(reply.status, 422, "{field}");
         assert!(reply.body["errors"][field][0].is_string(), "{field}");
     }
-    assert_eq!(
-        post(&sandbox, "forms", json!({"name": "x"})).await.status,
-        422
-    );
+    assert_eq!(post(&sandbox, "forms", json!({"name": "x"})).await.status, 422);
     assert!(sandbox.aloware.contacts().is_empty());
 }
 
@@ -143,10 +125,7 @@ async fn dnc_can_be_set_by_a_form_but_not_cleared() {
     for dnc in [1, 0] {
         let form = json!({"phone_number": PHONE, "force_update": true, "is_dnc": dnc});
         assert_eq!(post(&sandbox, "forms", form).await.status, 200);
-        assert_eq!(
-            sandbox.aloware.contact_by_phone(PHONE).unwrap()["is_dnc"],
-            true
-        );
+        assert_eq!(sandbox.aloware.contact_by_phone(PHONE).unwrap()["is_dnc"], true);
     }
 }
 
@@ -166,10 +145,7 @@ async fn removing_from_lists_empties_them_all() {
             .status,
         422
     );
-    assert_eq!(
-        post(&sandbox, path, json!({"contact_id": id})).await.status,
-        200
-    );
+    assert_eq!(post(&sandbox, path, json!({"contact_id": id})).await.status, 200);
     assert!(sandbox.aloware.lists_of(PHONE).is_empty());
     assert!(!sandbox.aloware.in_power_dialer(PHONE));
 }
@@ -177,18 +153,9 @@ async fn removing_from_lists_empties_them_all() {
 #[tokio::test]
 async fn an_unknown_get_is_a_web_page_and_an_unknown_post_is_405() {
     let sandbox = Sandbox::start().await.unwrap();
-    let reply = get(
-        &sandbox,
-        &format!("/api/v1/webhook/calls?api_token={TOKEN}"),
-    )
-    .await;
+    let reply = get(&sandbox, &format!("/api/v1/webhook/calls?api_token={TOKEN}")).await;
     assert_eq!(reply.status, 200);
-    assert!(
-        reply.headers["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
+    assert!(reply.headers["content-type"].to_str().unwrap().starts_with("text/html"));
     assert!(reply.body.as_str().unwrap().starts_with("<!DOCTYPE html>"));
     assert_eq!(
         post(&sandbox, "powerdialer-add-contact-to-lists", json!({}))
@@ -197,13 +164,7 @@ async fn an_unknown_get_is_a_web_page_and_an_unknown_post_is_405() {
         405
     );
     let url = format!("{}/contacts/1", sandbox.aloware.url());
-    assert_eq!(
-        call("PUT", &url, &[], Some(json!({})))
-            .await
-            .unwrap()
-            .status,
-        405
-    );
+    assert_eq!(call("PUT", &url, &[], Some(json!({}))).await.unwrap().status, 405);
     assert_eq!(sandbox.aloware.unmatched().len(), 3);
 }
 
@@ -212,16 +173,8 @@ async fn a_text_is_accepted_with_202_and_no_id() {
     let sandbox = Sandbox::start().await.unwrap();
     let text = json!({"from": "+16195550100", "to": PHONE, "message": "hi"});
     let reply = post(&sandbox, "sms-gateway/send", text).await;
-    assert_eq!(
-        (reply.status, reply.body),
-        (202, json!({"message": "Message sent."}))
-    );
-    let reply = post(
-        &sandbox,
-        "sms-gateway/send",
-        json!({"to": PHONE, "message": "hi"}),
-    )
-    .await;
+    assert_eq!((reply.status, reply.body), (202, json!({"message": "Message sent."})));
+    let reply = post(&sandbox, "sms-gateway/send", json!({"to": PHONE, "message": "hi"})).await;
     assert_eq!(reply.status, 422);
     assert_eq!(sandbox.aloware.texts().len(), 1);
 }
@@ -232,10 +185,7 @@ async fn a_sequence_finds_its_contact_by_the_named_source() {
     sandbox.aloware.add_contact(json!({"phone_number": PHONE}));
     let enrol = json!({"sequence_id": 5, "source": "phone_number", "phone_number": PHONE});
     assert_eq!(post(&sandbox, "sequence-enroll", enrol).await.status, 200);
-    assert_eq!(
-        sandbox.aloware.contact_by_phone(PHONE).unwrap()["sequence_id"],
-        5
-    );
+    assert_eq!(sandbox.aloware.contact_by_phone(PHONE).unwrap()["sequence_id"], 5);
     let enrol = json!({"sequence_id": 5, "source": "gohighlevel", "id": 1});
     assert_eq!(post(&sandbox, "sequence-enroll", enrol).await.status, 422);
 }
@@ -252,14 +202,8 @@ async fn its_own_writes_come_back_as_webhooks_with_basic_authorisation() {
     post(&sandbox, "forms", form).await;
     assert!(sandbox.aloware.echoes_settled(Duration::from_secs(5)).await);
     let hooks = sandbox.texting.calls_to("POST", "/hook");
-    let events: Vec<_> = hooks
-        .iter()
-        .map(|hook| hook.body["event"].clone())
-        .collect();
-    assert_eq!(
-        events,
-        ["Contact-Created", "Contact-Updated", "Contact-DncUpdated"]
-    );
+    let events: Vec<_> = hooks.iter().map(|hook| hook.body["event"].clone()).collect();
+    assert_eq!(events, ["Contact-Created", "Contact-Updated", "Contact-DncUpdated"]);
     assert_eq!(hooks[0].headers["authorization"], "Basic YWw6cHc=");
     assert!(hooks[0].body["body"]["id"].is_i64());
     assert_eq!(hooks[2].body["body"]["is_dnc"], true);

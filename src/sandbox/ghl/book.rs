@@ -63,10 +63,7 @@ impl Book {
     pub(super) fn put(&mut self, id: &str, contact: Contact) {
         self.forget(id);
         if let Some(phone) = text(&contact, "phone") {
-            self.by_phone
-                .entry(phone.to_owned())
-                .or_default()
-                .push(id.to_owned());
+            self.by_phone.entry(phone.to_owned()).or_default().push(id.to_owned());
         }
         if let Some(email) = text(&contact, "email") {
             self.by_email
@@ -85,10 +82,7 @@ impl Book {
 
     /// The oldest contact with exactly this phone.
     pub(super) fn with_phone(&self, phone: &str) -> Option<&Contact> {
-        self.by_phone
-            .get(phone)?
-            .iter()
-            .find_map(|id| self.contacts.get(id))
+        self.by_phone.get(phone)?.iter().find_map(|id| self.contacts.get(id))
     }
 
     /// The oldest contact with this e-mail, in any case.
@@ -105,14 +99,8 @@ impl Book {
             return;
         };
         let keys = [
-            (
-                &mut self.by_phone,
-                text(contact, "phone").map(str::to_owned),
-            ),
-            (
-                &mut self.by_email,
-                text(contact, "email").map(str::to_lowercase),
-            ),
+            (&mut self.by_phone, text(contact, "phone").map(str::to_owned)),
+            (&mut self.by_email, text(contact, "email").map(str::to_lowercase)),
         ];
         for (index, key) in keys {
             let Some(key) = key else { continue };

@@ -4,8 +4,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    Outcome, bad_request, check_location, invalid, no_contact, ok, only_query, read_body,
-    unprocessable,
+    Outcome, bad_request, check_location, invalid, no_contact, ok, only_query, read_body, unprocessable,
 };
 use super::book::{Contact, new_id, text};
 use super::events::Changes;
@@ -77,8 +76,7 @@ pub(super) fn upsert(state: &mut State, request: &Request) -> Outcome {
     if text(&body, "phone").is_none() && text(&body, "email").is_none() {
         return Err(bad_request("email or phone is required"));
     }
-    let forced =
-        state.allow_duplicates && body.get("createNewIfDuplicateAllowed") == Some(&json!(true));
+    let forced = state.allow_duplicates && body.get("createNewIfDuplicateAllowed") == Some(&json!(true));
     let found = match forced {
         true => None,
         false => state
@@ -95,9 +93,7 @@ pub(super) fn upsert(state: &mut State, request: &Request) -> Outcome {
     }
     let contact = state.book.get(&id).map(view).unwrap_or_default();
     let trace = uuid::Uuid::new_v4().to_string();
-    Ok(ok(
-        &json!({"new": new, "contact": contact, "traceId": trace}),
-    ))
+    Ok(ok(&json!({"new": new, "contact": contact, "traceId": trace})))
 }
 
 /// GET /contacts/search/duplicate?locationId=&number=|email=. The number is

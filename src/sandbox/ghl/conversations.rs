@@ -6,9 +6,7 @@
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use super::answers::{
-    Outcome, bad_request, check_location, ok, only_query, read_body, unauthorized, unprocessable,
-};
+use super::answers::{Outcome, bad_request, check_location, ok, only_query, read_body, unauthorized, unprocessable};
 use super::book::{new_id, stamp, text};
 use super::message_rules::{check_parts, check_party, check_provider, contact_of};
 use super::state::State;
@@ -52,19 +50,12 @@ const INBOUND: &Fields = &[
 ];
 const OUTBOUND: &Fields = &[("type", Kind::OneOf(&["Call"]))];
 const STATUS: &Fields = &[
-    (
-        "status",
-        Kind::OneOf(&["delivered", "failed", "pending", "read"]),
-    ),
+    ("status", Kind::OneOf(&["delivered", "failed", "pending", "read"])),
     ("error", Kind::Any),
     ("emailMessageId", Kind::Text),
     ("recipients", Kind::Texts),
 ];
-const ERROR: &Fields = &[
-    ("code", Kind::Text),
-    ("type", Kind::Text),
-    ("message", Kind::Text),
-];
+const ERROR: &Fields = &[("code", Kind::Text), ("type", Kind::Text), ("message", Kind::Text)];
 
 /// POST /conversations/messages/inbound. Properties it does not know are
 /// ignored here, unlike on contacts; the default direction is outbound.
@@ -89,11 +80,7 @@ pub(super) fn inbound(state: &mut State, request: &Request) -> Outcome {
     check_provider(state, kind, text(&known, "conversationProviderId"))?;
     let direction = text(&known, "direction").unwrap_or("outbound").to_owned();
     if kind == "Call" {
-        check_party(
-            state,
-            &known,
-            if direction == "inbound" { "from" } else { "to" },
-        )?;
+        check_party(state, &known, if direction == "inbound" { "from" } else { "to" })?;
     }
     store(state, known, &direction)
 }
@@ -119,10 +106,7 @@ pub(super) fn status(state: &mut State, request: &Request, id: &str) -> Outcome 
         let error = error.as_object().cloned().unwrap_or_default();
         let found = violations(&error, &[ERROR], &["code", "type", "message"]);
         if !found.is_empty() {
-            let texts: Vec<String> = found
-                .into_iter()
-                .map(|(_, text)| format!("error.{text}"))
-                .collect();
+            let texts: Vec<String> = found.into_iter().map(|(_, text)| format!("error.{text}")).collect();
             return Err(unprocessable(&texts));
         }
     }
@@ -164,11 +148,7 @@ pub(super) fn search(state: &State, request: &Request) -> Outcome {
     let conversations: Vec<Value> = state
         .conversations
         .iter()
-        .filter(|(contact, _)| {
-            request
-                .query("contactId")
-                .is_none_or(|id| id == contact.as_str())
-        })
+        .filter(|(contact, _)| request.query("contactId").is_none_or(|id| id == contact.as_str()))
         .map(|(contact, id)| json!({"id": id, "contactId": contact, "locationId": state.location}))
         .collect();
     let total = conversations.len();
@@ -178,14 +158,8 @@ pub(super) fn search(state: &State, request: &Request) -> Outcome {
 /// GET /conversations/{id}/messages, newest first, nested as live answers are.
 pub(super) fn list(state: &State, request: &Request, conversation: &str) -> Outcome {
     only_query(request, &["lastMessageId", "limit", "type"])?;
-    if !state
-        .conversations
-        .values()
-        .any(|known| known == conversation)
-    {
-        return Err(bad_request(&format!(
-            "Conversation with id {conversation} not found"
-        )));
+    if !state.conversations.values().any(|known| known == conversation) {
+        return Err(bad_request(&format!("Conversation with id {conversation} not found")));
     }
     let limit = request
         .query("limit")
@@ -271,9 +245,6 @@ fn announce(state: &mut State, message: &Map<String, Value>) {
     let channel = text(message, "type").unwrap_or_default();
     let channel = if channel == "Call" { "CALL" } else { channel };
     event.insert("messageType".into(), json!(channel));
-    event.insert(
-        "messageId".into(),
-        message.get("id").cloned().unwrap_or_default(),
-    );
+    event.insert("messageId".into(), message.get("id").cloned().unwrap_or_default());
     state.announce(kind, event);
 }

@@ -13,9 +13,7 @@ use serde_json::{Map, Value, json};
 use super::book::{Contact, stamp};
 
 /// The DER prefix of an Ed25519 public key.
-const SPKI_PREFIX: &[u8] = &[
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Properties a contact event carries.
 const CONTACT_FIELDS: &[&str] = &[
@@ -50,10 +48,7 @@ impl Signatory {
     pub(super) fn new() -> Self {
         let mut secret = [0_u8; 32];
         let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
-        for (place, byte) in secret
-            .iter_mut()
-            .zip(halves.iter().flat_map(|half| half.as_bytes()))
-        {
+        for (place, byte) in secret.iter_mut().zip(halves.iter().flat_map(|half| half.as_bytes())) {
             *place = *byte;
         }
         Self {
@@ -130,10 +125,7 @@ pub(super) fn contact_event(kind: &str, location: &str, contact: &Contact) -> Va
     }
     resource.insert("attachments".into(), json!([]));
     if kind == "ContactDndUpdate" {
-        let settings = contact
-            .get("dndSettings")
-            .cloned()
-            .unwrap_or_else(|| json!({}));
+        let settings = contact.get("dndSettings").cloned().unwrap_or_else(|| json!({}));
         resource.insert("dndSettings".into(), settings);
     }
     envelope(kind, location, resource)

@@ -39,10 +39,7 @@ pub(super) const CREATE: &Fields = &[
 ];
 
 /// Only on PUT.
-pub(super) const UPDATE: &Fields = &[
-    ("source", Kind::TextOrNull),
-    ("assignedTo", Kind::TextOrNull),
-];
+pub(super) const UPDATE: &Fields = &[("source", Kind::TextOrNull), ("assignedTo", Kind::TextOrNull)];
 
 /// Only on upsert.
 pub(super) const UPSERT: &Fields = &[("createNewIfDuplicateAllowed", Kind::Flag)];
@@ -62,15 +59,8 @@ const CHANNEL: &Fields = &[
     ("message", Kind::Text),
     ("code", Kind::Text),
 ];
-const INBOUND_CHANNEL: &Fields = &[
-    ("status", Kind::OneOf(INBOUND_DND)),
-    ("message", Kind::Text),
-];
-const CUSTOM_FIELD: &Fields = &[
-    ("id", Kind::Text),
-    ("key", Kind::Text),
-    ("field_value", Kind::Any),
-];
+const INBOUND_CHANNEL: &Fields = &[("status", Kind::OneOf(INBOUND_DND)), ("message", Kind::Text)];
+const CUSTOM_FIELD: &Fields = &[("id", Kind::Text), ("key", Kind::Text), ("field_value", Kind::Any)];
 
 /// A custom field the location defines.
 #[derive(Clone, Debug)]
@@ -96,12 +86,7 @@ pub(super) fn clean_tags<'a>(tags: impl Iterator<Item = &'a str>) -> Vec<String>
 pub(super) fn texts(map: &Map<String, Value>, name: &str) -> Vec<String> {
     map.get(name)
         .and_then(Value::as_array)
-        .map(|list| {
-            list.iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
-        })
+        .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default()
 }
 
@@ -134,31 +119,17 @@ pub(super) fn normalise(mut body: Map<String, Value>) -> Result<Map<String, Valu
     }
     if let Some(settings) = body.get("inboundDndSettings") {
         let all = &[("all", Kind::Any)];
-        check_dnd(
-            "inboundDndSettings",
-            settings,
-            all,
-            INBOUND_CHANNEL,
-            &mut wrong,
-        );
+        check_dnd("inboundDndSettings", settings, all, INBOUND_CHANNEL, &mut wrong);
     }
     if let Some(fields) = body.get("customFields") {
         check_custom_fields(fields, &mut wrong);
     }
-    if wrong.is_empty() {
-        Ok(body)
-    } else {
-        Err(wrong)
-    }
+    if wrong.is_empty() { Ok(body) } else { Err(wrong) }
 }
 
 /// Writes custom fields over the stored ones, in the form they are read. A
 /// field the location does not define is dropped without a word.
-pub(super) fn merge_custom_fields(
-    contact: &mut Contact,
-    written: &Value,
-    defined: &[FieldDefinition],
-) {
+pub(super) fn merge_custom_fields(contact: &mut Contact, written: &Value, defined: &[FieldDefinition]) {
     let mut stored = contact
         .get("customFields")
         .and_then(Value::as_array)
@@ -178,9 +149,7 @@ pub(super) fn merge_custom_fields(
         };
         let value = field.get("field_value").cloned().unwrap_or(Value::Null);
         let cleared = value.is_null() || value == json!("");
-        let place = stored
-            .iter()
-            .position(|old| old.get("id") == Some(&json!(id)));
+        let place = stored.iter().position(|old| old.get("id") == Some(&json!(id)));
         match (place, cleared) {
             (Some(at), true) => drop(stored.remove(at)),
             (Some(at), false) => {
@@ -195,13 +164,7 @@ pub(super) fn merge_custom_fields(
     contact.insert("customFields".into(), Value::Array(stored));
 }
 
-fn check_dnd(
-    name: &str,
-    settings: &Value,
-    channels: &Fields,
-    channel: &Fields,
-    wrong: &mut Vec<String>,
-) {
+fn check_dnd(name: &str, settings: &Value, channels: &Fields, channel: &Fields, wrong: &mut Vec<String>) {
     let Some(settings) = settings.as_object() else {
         wrong.push(format!("{name} must be an object"));
         return;
@@ -214,10 +177,7 @@ fn check_dnd(
         let path = format!("{name}.{key}");
         match value.as_object() {
             Some(value) => report(&path, violations(value, &[channel], &["status"])),
-            None => report(
-                &path,
-                vec![(key.clone(), format!("{key} must be an object"))],
-            ),
+            None => report(&path, vec![(key.clone(), format!("{key} must be an object"))]),
         }
     }
 }

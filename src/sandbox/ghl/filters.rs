@@ -40,9 +40,7 @@ const FIELDS: &[&str] = &[
 /// A time in either form a client may send: ISO 8601 or milliseconds.
 pub(super) fn moment(value: Option<&Value>) -> Option<DateTime<Utc>> {
     match value? {
-        Value::String(text) => DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|at| at.with_timezone(&Utc)),
+        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc)),
         Value::Number(millis) => DateTime::from_timestamp_millis(millis.as_i64()?),
         _ => None,
     }
@@ -80,20 +78,11 @@ fn one_matches(contact: &Contact, filter: &Value) -> Result<bool, Answer> {
             other => Err(bad_request(&format!("Invalid group {other}"))),
         };
     }
-    let field = filter
-        .get("field")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let operator = filter
-        .get("operator")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let field = filter.get("field").and_then(Value::as_str).unwrap_or_default();
+    let operator = filter.get("operator").and_then(Value::as_str).unwrap_or_default();
     let stored = stored_value(contact, field)?;
     let wanted = filter.get("value").unwrap_or(&Value::Null);
-    if wanted
-        .as_str()
-        .is_some_and(|text| text.chars().count() > TEXT_LIMIT)
-    {
+    if wanted.as_str().is_some_and(|text| text.chars().count() > TEXT_LIMIT) {
         return Err(bad_request("filter value must be at most 75 characters"));
     }
     let hit = match operator {
@@ -111,12 +100,7 @@ fn one_matches(contact: &Contact, filter: &Value) -> Result<bool, Answer> {
 
 /// The indexed value of a field; an unknown field is an error, not a miss.
 pub(super) fn stored_value(contact: &Contact, field: &str) -> Result<Value, Answer> {
-    let nested = |path: &str| {
-        contact
-            .get("dndSettings")
-            .and_then(|all| all.pointer(path))
-            .cloned()
-    };
+    let nested = |path: &str| contact.get("dndSettings").and_then(|all| all.pointer(path)).cloned();
     Ok(match field {
         "dndSettings.SMS.status" => nested("/SMS/status"),
         "dndSettings.Email.status" => nested("/Email/status"),
@@ -149,9 +133,9 @@ fn equal(stored: &Value, wanted: &Value) -> bool {
         _ => a == b,
     };
     match (stored, wanted) {
-        (Value::Array(list), Value::Array(options)) => options
-            .iter()
-            .any(|option| list.iter().any(|item| same(item, option))),
+        (Value::Array(list), Value::Array(options)) => {
+            options.iter().any(|option| list.iter().any(|item| same(item, option)))
+        }
         (Value::Array(list), one) => list.iter().any(|item| same(item, one)),
         (one, Value::Array(options)) => options.iter().any(|option| same(one, option)),
         (a, b) => same(a, b),

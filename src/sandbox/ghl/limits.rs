@@ -56,17 +56,11 @@ impl Limits {
     /// Counts a request; false if it is one too many.
     pub(super) fn admit(&mut self, now: DateTime<Utc>) -> bool {
         let interval = TimeDelta::from_std(self.interval).unwrap_or(TimeDelta::MAX);
-        if self
-            .window_start
-            .is_none_or(|start| now - start >= interval)
-        {
+        if self.window_start.is_none_or(|start| now - start >= interval) {
             self.window_start = Some(now);
             self.in_window = 0;
         }
-        if self
-            .day_start
-            .is_none_or(|start| now - start >= TimeDelta::days(1))
-        {
+        if self.day_start.is_none_or(|start| now - start >= TimeDelta::days(1)) {
             self.day_start = Some(now);
             self.in_day = 0;
         }

@@ -66,26 +66,14 @@ pub(super) fn check_provider(state: &State, kind: &str, given: Option<&str>) -> 
 }
 
 /// A call's other party must be the contact.
-pub(super) fn check_party(
-    state: &State,
-    body: &Map<String, Value>,
-    side: &str,
-) -> Result<(), Answer> {
+pub(super) fn check_party(state: &State, body: &Map<String, Value>, side: &str) -> Result<(), Answer> {
     let contact = contact_of(state, body)?;
-    let phone = state
-        .book
-        .get(&contact)
-        .and_then(|contact| text(contact, "phone"));
-    let party = body
-        .get("call")
-        .and_then(|call| call.get(side))
-        .and_then(Value::as_str);
+    let phone = state.book.get(&contact).and_then(|contact| text(contact, "phone"));
+    let party = body.get("call").and_then(|call| call.get(side)).and_then(Value::as_str);
     if phone.is_some() && party == phone {
         return Ok(());
     }
-    Err(bad_request(&format!(
-        "call.{side} does not match the contact's phone"
-    )))
+    Err(bad_request(&format!("call.{side} does not match the contact's phone")))
 }
 
 /// The contact a message belongs to.
@@ -96,9 +84,7 @@ pub(super) fn contact_of(state: &State, body: &Map<String, Value>) -> Result<Str
             let mut known = state.conversations.iter();
             let found = known.find(|(_, conversation)| conversation.as_str() == id);
             let missing = || bad_request(&format!("Conversation with id {id} not found"));
-            found
-                .map(|(contact, _)| contact.clone())
-                .ok_or_else(missing)?
+            found.map(|(contact, _)| contact.clone()).ok_or_else(missing)?
         }
         (None, None) => return Err(invalid("contactId should not be empty")),
     };

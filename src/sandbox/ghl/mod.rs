@@ -122,12 +122,7 @@ impl GhlSim {
 
     /// A contact as GET shows it.
     pub fn contact(&self, id: &str) -> Option<Value> {
-        self.vendor
-            .state()
-            .book
-            .get(id)
-            .map(contacts::view)
-            .map(Value::Object)
+        self.vendor.state().book.get(id).map(contacts::view).map(Value::Object)
     }
 
     /// The contact with this E.164 phone.
@@ -175,12 +170,7 @@ impl GhlSim {
     /// posts it, signed with `sign`.
     pub fn agent_text(&self, contact: &str, message: &str) -> Option<Value> {
         let mut state = self.vendor.state();
-        let phone = state
-            .book
-            .get(contact)?
-            .get("phone")
-            .cloned()
-            .unwrap_or_default();
+        let phone = state.book.get(contact)?.get("phone").cloned().unwrap_or_default();
         let conversation = state
             .conversations
             .entry(contact.to_owned())
@@ -222,11 +212,7 @@ impl GhlSim {
 
     /// A webhook body of any type, with the real envelope.
     pub fn event(&self, kind: &str, resource: Value) -> Value {
-        events::envelope(
-            kind,
-            LOCATION,
-            resource.as_object().cloned().unwrap_or_default(),
-        )
+        events::envelope(kind, LOCATION, resource.as_object().cloned().unwrap_or_default())
     }
 
     /// `X-GHL-Signature` for these bytes.

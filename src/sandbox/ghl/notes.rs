@@ -44,13 +44,7 @@ pub(super) fn list(state: &State, request: &Request, contact: &str) -> Outcome {
     if state.book.get(contact).is_none() {
         return Err(no_contact(contact));
     }
-    let notes: Vec<&Value> = state
-        .notes
-        .get(contact)
-        .into_iter()
-        .flatten()
-        .rev()
-        .collect();
+    let notes: Vec<&Value> = state.notes.get(contact).into_iter().flatten().rev().collect();
     Ok(ok(&json!({"notes": notes})))
 }
 
@@ -93,12 +87,7 @@ pub(super) fn delete(state: &mut State, request: &Request, contact: &str, note: 
     Ok(ok(&json!({"succeded": true})))
 }
 
-fn read(
-    state: &State,
-    request: &Request,
-    contact: &str,
-    required: &[&str],
-) -> Result<Map<String, Value>, Answer> {
+fn read(state: &State, request: &Request, contact: &str, required: &[&str]) -> Result<Map<String, Value>, Answer> {
     only_query(request, &[])?;
     let body = read_body(request, &[NOTE], required)?;
     if state.book.get(contact).is_none() {

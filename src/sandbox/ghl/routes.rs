@@ -4,9 +4,7 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::answers::{
-    Outcome, bad_request, check_location, no_route, ok, only_query, unauthorized, wrong_location,
-};
+use super::answers::{Outcome, bad_request, check_location, no_route, ok, only_query, unauthorized, wrong_location};
 use super::state::State;
 use super::{contacts, conversations, notes, search, tags};
 use crate::sandbox::wire::{Answer, Request};

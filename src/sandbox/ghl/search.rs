@@ -58,17 +58,14 @@ pub(super) fn search(state: &State, request: &Request) -> Outcome {
         return Err(bad_request("pageLimit must be between 1 and 500"));
     }
     if text(&body, "query").is_some_and(|query| query.chars().count() > TEXT_LIMIT) {
-        return Err(bad_request(
-            "query must be shorter than or equal to 75 characters",
-        ));
+        return Err(bad_request("query must be shorter than or equal to 75 characters"));
     }
     let sort = read_sort(&body)?;
     let lag = TimeDelta::from_std(state.search_lag).unwrap_or(TimeDelta::zero());
     let visible_until = Utc::now() - lag;
     let mut found = Vec::new();
     for contact in state.book.all() {
-        let fresh = lag > TimeDelta::zero()
-            && moment(contact.get("dateUpdated")).is_some_and(|at| at > visible_until);
+        let fresh = lag > TimeDelta::zero() && moment(contact.get("dateUpdated")).is_some_and(|at| at > visible_until);
         if !fresh && all_match(contact, body.get("filters"))? && has_query(contact, &body) {
             found.push(contact);
         }
@@ -110,22 +107,14 @@ fn read_sort(body: &Map<String, Value>) -> Result<Vec<(String, bool)>, Answer> {
     let Some(sort) = body.get("sort") else {
         return Ok(vec![("dateAdded".to_owned(), true)]);
     };
-    let list = sort
-        .as_array()
-        .ok_or_else(|| bad_request("sort must be an array"))?;
+    let list = sort.as_array().ok_or_else(|| bad_request("sort must be an array"))?;
     if list.is_empty() || list.len() > 2 {
         return Err(bad_request("sort takes one or two fields"));
     }
     list.iter()
         .map(|entry| {
-            let field = entry
-                .get("field")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let direction = entry
-                .get("direction")
-                .and_then(Value::as_str)
-                .unwrap_or("desc");
+            let field = entry.get("field").and_then(Value::as_str).unwrap_or_default();
+            let direction = entry.get("direction").and_then(Value::as_str).unwrap_or("desc");
             match (SORTABLE.contains(&field), direction) {
                 (true, "asc" | "desc") => Ok((field.to_owned(), direction == "desc")),
                 _ => Err(bad_request(&format!("Invalid sort field {field}"))),
@@ -148,11 +137,7 @@ fn sort_key(contact: &Contact, field: &str) -> Value {
 fn order(a: &Contact, b: &Contact, sort: &[(String, bool)]) -> Ordering {
     for (field, descending) in sort {
         let by_field = compare(&sort_key(a, field), &sort_key(b, field));
-        let by_field = if *descending {
-            by_field.reverse()
-        } else {
-            by_field
-        };
+        let by_field = if *descending { by_field.reverse() } else { by_field };
         if by_field != Ordering::Equal {
             return by_field;
         }
@@ -169,10 +154,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 
 /// The cursor a contact hands out: its sort values and its id.
 fn cursor_of(contact: &Contact, sort: &[(String, bool)]) -> Value {
-    let mut cursor: Vec<Value> = sort
-        .iter()
-        .map(|(field, _)| sort_key(contact, field))
-        .collect();
+    let mut cursor: Vec<Value> = sort.iter().map(|(field, _)| sort_key(contact, field)).collect();
     cursor.push(json!(text(contact, "id")));
     Value::Array(cursor)
 }
@@ -187,11 +169,7 @@ fn after_cursor(found: &[&Contact], cursor: &Value, sort: &[(String, bool)]) -> 
         for (at, (mine, theirs)) in here.iter().zip(&wanted).enumerate() {
             let by_field = compare(mine, theirs);
             let descending = sort.get(at).is_some_and(|(_, descending)| *descending);
-            match if descending {
-                by_field.reverse()
-            } else {
-                by_field
-            } {
+            match if descending { by_field.reverse() } else { by_field } {
                 Ordering::Less => return true,
                 Ordering::Greater => return false,
                 Ordering::Equal => {}
@@ -207,9 +185,7 @@ fn first_of_page(page: Option<&Value>, size: u64) -> Result<usize, Answer> {
         return Err(bad_request("page must not be less than 1"));
     }
     if page.saturating_mul(size) > WINDOW {
-        return Err(bad_request(
-            "page * pageLimit must not exceed 10000, use searchAfter",
-        ));
+        return Err(bad_request("page * pageLimit must not exceed 10000, use searchAfter"));
     }
     Ok(usize::try_from((page - 1) * size).unwrap_or(usize::MAX))
 }

@@ -130,13 +130,7 @@ impl State {
 
     /// Writes a normalised body over a contact, and queues the webhooks of
     /// what changed. Nothing changed: nothing moves, not even `dateUpdated`.
-    pub(super) fn write(
-        &mut self,
-        id: &str,
-        body: Map<String, Value>,
-        mut changes: Changes,
-        at: DateTime<Utc>,
-    ) {
+    pub(super) fn write(&mut self, id: &str, body: Map<String, Value>, mut changes: Changes, at: DateTime<Utc>) {
         let Some(before) = self.book.get(id).cloned() else {
             return;
         };
@@ -148,21 +142,14 @@ impl State {
         for (name, value) in body {
             match (name.as_str(), value) {
                 ("locationId" | "createNewIfDuplicateAllowed", _) => {}
-                ("customFields", value) => {
-                    merge_custom_fields(&mut after, &value, &self.custom_fields)
-                }
+                ("customFields", value) => merge_custom_fields(&mut after, &value, &self.custom_fields),
                 ("dndSettings", value) => self.write_dnd(&mut after, &value),
                 (_, Value::Null) => drop(after.remove(&name)),
                 (_, value) => drop(after.insert(name, value)),
             }
         }
         align_names(&mut after, names);
-        let dnd = |contact: &Contact| {
-            (
-                contact.get("dnd").cloned(),
-                contact.get("dndSettings").cloned(),
-            )
-        };
+        let dnd = |contact: &Contact| (contact.get("dnd").cloned(), contact.get("dndSettings").cloned());
         changes.tags |= before.get("tags") != after.get("tags");
         changes.dnd |= dnd(&before) != dnd(&after);
         changes.fields |= plain(&before) != plain(&after);
@@ -171,8 +158,7 @@ impl State {
         }
         let heard = self.echo_url.is_some();
         for kind in changes.events().into_iter().filter(|_| heard) {
-            self.events
-                .push(contact_event(kind, &self.location, &after));
+            self.events.push(contact_event(kind, &self.location, &after));
         }
         self.book.put(id, after);
     }
@@ -201,11 +187,7 @@ impl State {
             .and_then(Value::as_object)
             .cloned()
             .unwrap_or_default();
-        let mut after = if self.dnd_merges {
-            before.clone()
-        } else {
-            Map::new()
-        };
+        let mut after = if self.dnd_merges { before.clone() } else { Map::new() };
         after.extend(written.as_object().cloned().unwrap_or_default());
         for (channel, setting) in before {
             if setting.get("status") == Some(&json!("permanent")) {
@@ -240,13 +222,7 @@ fn align_names(contact: &mut Contact, (whole, parts): (bool, bool)) {
 /// The contact without what has events of its own or none.
 fn plain(contact: &Contact) -> Contact {
     let mut plain = contact.clone();
-    for name in [
-        "tags",
-        "dnd",
-        "dndSettings",
-        "inboundDndSettings",
-        "dateUpdated",
-    ] {
+    for name in ["tags", "dnd", "dndSettings", "inboundDndSettings", "dateUpdated"] {
         plain.remove(name);
     }
     plain

@@ -9,9 +9,7 @@ use std::collections::BTreeSet;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use super::answers::{
-    Outcome, bad_request, check_location, no_contact, ok, only_query, read_body, wrong_location,
-};
+use super::answers::{Outcome, bad_request, check_location, no_contact, ok, only_query, read_body, wrong_location};
 use super::book::text;
 use super::events::Changes;
 use super::fields::{clean_tags, texts};
@@ -32,32 +30,17 @@ pub(super) fn add(state: &mut State, request: &Request, id: &str) -> Outcome {
     let tags = read_tags(state, request, id)?;
     let before = state.tags(id);
     let after = clean_tags(before.iter().chain(&tags).map(String::as_str));
-    let delta = after
-        .iter()
-        .filter(|tag| !before.contains(tag))
-        .cloned()
-        .collect();
+    let delta = after.iter().filter(|tag| !before.contains(tag)).cloned().collect();
     set(state, id, &after);
-    Ok(Answer::json(
-        201,
-        &json!({"tags": answer(state, after, delta)}),
-    ))
+    Ok(Answer::json(201, &json!({"tags": answer(state, after, delta)})))
 }
 
 /// DELETE /contacts/{id}/tags, with a body.
 pub(super) fn remove(state: &mut State, request: &Request, id: &str) -> Outcome {
     let tags = read_tags(state, request, id)?;
     let before = state.tags(id);
-    let after: Vec<String> = before
-        .iter()
-        .filter(|tag| !tags.contains(tag))
-        .cloned()
-        .collect();
-    let delta = before
-        .iter()
-        .filter(|tag| tags.contains(tag))
-        .cloned()
-        .collect();
+    let after: Vec<String> = before.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+    let delta = before.iter().filter(|tag| tags.contains(tag)).cloned().collect();
     set(state, id, &after);
     Ok(ok(&json!({"tags": answer(state, after, delta)})))
 }
@@ -87,11 +70,7 @@ pub(super) fn bulk(state: &mut State, request: &Request, kind: &str) -> Outcome 
         let after = match (kind, all) {
             ("add", _) => clean_tags(old.iter().chain(&tags).map(String::as_str)),
             (_, true) => Vec::new(),
-            (_, false) => old
-                .iter()
-                .filter(|tag| !tags.contains(tag))
-                .cloned()
-                .collect(),
+            (_, false) => old.iter().filter(|tag| !tags.contains(tag)).cloned().collect(),
         };
         let added: Vec<_> = after.iter().filter(|tag| !old.contains(tag)).collect();
         let removed: Vec<_> = old.iter().filter(|tag| !after.contains(tag)).collect();
@@ -110,17 +89,11 @@ pub(super) fn dictionary(state: &State, location: &str) -> Outcome {
     if location != state.location {
         return Err(wrong_location());
     }
-    let names: BTreeSet<String> = state
-        .book
-        .all()
-        .flat_map(|contact| texts(contact, "tags"))
-        .collect();
+    let names: BTreeSet<String> = state.book.all().flat_map(|contact| texts(contact, "tags")).collect();
     let tags: Vec<Value> = names
         .into_iter()
         .enumerate()
-        .map(|(at, name)| {
-            json!({"id": format!("tag{at:017}"), "name": name, "locationId": location})
-        })
+        .map(|(at, name)| json!({"id": format!("tag{at:017}"), "name": name, "locationId": location}))
         .collect();
     Ok(ok(&json!({"tags": tags})))
 }

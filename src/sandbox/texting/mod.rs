@@ -189,8 +189,5 @@ fn text(body: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 fn failure(status: u16, code: &str, message: &str) -> Answer {
-    Answer::json(
-        status,
-        &json!({"error": {"code": code, "message": message}}),
-    )
+    Answer::json(status, &json!({"error": {"code": code, "message": message}}))
 }

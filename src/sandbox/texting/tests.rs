@@ -9,14 +9,9 @@ use crate::sandbox::tests::{Reply, call};
 async fn send(sandbox: &Sandbox, token: &str, body: Value) -> Reply {
     let url = format!("{}{SEND_PATH}", sandbox.texting.url());
     let bearer = format!("Bearer {token}");
-    call(
-        "POST",
-        &url,
-        &[("authorization", bearer.as_str())],
-        Some(body),
-    )
-    .await
-    .unwrap()
+    call("POST", &url, &[("authorization", bearer.as_str())], Some(body))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -26,12 +21,7 @@ async fn a_text_gets_a_message_id_and_a_repeat_is_a_second_text() {
     let first = send(&sandbox, TOKEN, text.clone()).await;
     let second = send(&sandbox, TOKEN, text).await;
     assert_eq!((first.status, second.status), (200, 200));
-    assert!(
-        first.body["messageId"]
-            .as_str()
-            .unwrap()
-            .starts_with("msg_")
-    );
+    assert!(first.body["messageId"].as_str().unwrap().starts_with("msg_"));
     assert_ne!(first.body, second.body);
     let sent = sandbox.texting.sent();
     assert_eq!(sent.len(), 2);
@@ -52,11 +42,7 @@ async fn the_token_the_number_and_the_properties_must_be_right() {
         json!({"to": "+16195550111", "body": "hi", "text": "hi"}),
         json!({"to": "+16195550111", "body": 5}),
     ] {
-        assert_eq!(
-            send(&sandbox, TOKEN, bad.clone()).await.status,
-            422,
-            "{bad}"
-        );
+        assert_eq!(send(&sandbox, TOKEN, bad.clone()).await.status, 422, "{bad}");
     }
     assert!(sandbox.texting.sent().is_empty());
 }
@@ -77,12 +63,6 @@ async fn a_stopped_number_is_refused_until_it_starts_again() {
 async fn any_other_path_is_unmatched() {
     let sandbox = Sandbox::start().await.unwrap();
     let url = format!("{}/api/send", sandbox.texting.url());
-    assert_eq!(
-        call("POST", &url, &[], Some(json!({})))
-            .await
-            .unwrap()
-            .status,
-        404
-    );
+    assert_eq!(call("POST", &url, &[], Some(json!({}))).await.unwrap().status, 404);
     assert_eq!(sandbox.texting.unmatched().len(), 1);
 }

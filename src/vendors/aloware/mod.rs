@@ -57,11 +57,7 @@ impl AlowareClient {
     ///
     /// # Errors
     /// [`SetupError`] when the base address cannot be used.
-    pub fn new(
-        aloware: &config::Aloware,
-        http: &config::Http,
-        region: &str,
-    ) -> Result<Self, SetupError> {
+    pub fn new(aloware: &config::Aloware, http: &config::Http, region: &str) -> Result<Self, SetupError> {
         Self::over(http_client(&[&aloware.base_url])?, aloware, http, region)
     }
 
@@ -72,13 +68,7 @@ impl AlowareClient {
         region: &str,
     ) -> Result<Self, SetupError> {
         let budget = Budget::new(aloware.rate_limit, None);
-        let transport = Transport::new(
-            client,
-            Source::Aloware,
-            &aloware.base_url,
-            http.timeout,
-            budget,
-        )?;
+        let transport = Transport::new(client, Source::Aloware, &aloware.base_url, http.timeout, budget)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 transport,
@@ -109,10 +99,7 @@ impl AlowareClient {
     /// See [`VendorError`]; nobody found is `Ok(None)`.
     pub async fn lookup(&self, phone: &Phone) -> Result<Option<AlowareContact>, VendorError> {
         let route = Route::new("/api/v1/webhook/contact/phone-number");
-        match self
-            .get("lookup", &route, &[("phone_number", phone.as_str())])
-            .await
-        {
+        match self.get("lookup", &route, &[("phone_number", phone.as_str())]).await {
             Ok(answer) => {
                 let contact = wire::aloware_contact(&answer, &self.shared.hint);
                 if contact.id.is_none() {
@@ -131,15 +118,10 @@ impl AlowareClient {
     /// # Errors
     /// [`VendorError::Rejected`] with 409 in spite of `force_update`, which no
     /// repetition changes; otherwise see [`VendorError`].
-    pub async fn upsert(
-        &self,
-        _proof: &Intent,
-        form: &FormRequest,
-    ) -> Result<Option<AlowareContactId>, VendorError> {
+    pub async fn upsert(&self, _proof: &Intent, form: &FormRequest) -> Result<Option<AlowareContactId>, VendorError> {
         let route = Route::new("/api/v1/webhook/forms");
         match self.post("upsert", &route, &form.body()).await {
-            Ok(answer) => Ok(text(&answer, &["contact_id", "contact.id"])
-                .and_then(|id| AlowareContactId::new(&id))),
+            Ok(answer) => Ok(text(&answer, &["contact_id", "contact.id"]).and_then(|id| AlowareContactId::new(&id))),
             Err(VendorError::Duplicate { .. }) => Err(VendorError::Rejected {
                 status: 409,
                 code: None,
@@ -154,18 +136,13 @@ impl AlowareClient {
     /// # Errors
     /// [`VendorError::NotFound`] when the contact is gone; otherwise see
     /// [`VendorError`].
-    pub async fn remove_from_lists(
-        &self,
-        _proof: &Intent,
-        id: &AlowareContactId,
-    ) -> Result<(), VendorError> {
+    pub async fn remove_from_lists(&self, _proof: &Intent, id: &AlowareContactId) -> Result<(), VendorError> {
         let contact_id = id
             .as_str()
             .parse::<u64>()
             .map_or_else(|_| Value::from(id.as_str()), Value::from);
         let route = Route::new("/api/v1/webhook/powerdialer-remove-contact-from-lists");
-        self.post("remove_from_lists", &route, &Removal { contact_id })
-            .await?;
+        self.post("remove_from_lists", &route, &Removal { contact_id }).await?;
         Ok(())
     }
 
@@ -175,9 +152,7 @@ impl AlowareClient {
     /// # Errors
     /// See [`VendorError`].
     pub async fn users(&self) -> Result<Vec<AlowareUser>, VendorError> {
-        let answer = self
-            .get("users", &Route::new("/api/v1/webhook/users"), &[])
-            .await?;
+        let answer = self.get("users", &Route::new("/api/v1/webhook/users"), &[]).await?;
         let listed = answer
             .as_array()
             .map(Vec::as_slice)
@@ -192,12 +167,7 @@ impl AlowareClient {
                     email: text(user, &["email"]),
                 })
             })
-            .filter(|user| {
-                !user
-                    .email
-                    .as_ref()
-                    .is_some_and(|email| email.contains("_deleted_"))
-            })
+            .filter(|user| !user.email.as_ref().is_some_and(|email| email.contains("_deleted_")))
             .collect())
     }
 
@@ -210,8 +180,7 @@ impl AlowareClient {
     ) -> Result<Value, VendorError> {
         let mut with_token = vec![("api_token", self.shared.token.expose_secret())];
         with_token.extend_from_slice(query);
-        self.send(operation, Method::GET, route, &with_token, None)
-            .await
+        self.send(operation, Method::GET, route, &with_token, None).await
     }
 
     /// A write: the token stands in the body.
@@ -225,8 +194,7 @@ impl AlowareClient {
             api_token: self.shared.token.expose_secret(),
             fields,
         })?;
-        self.send(operation, Method::POST, route, &[], Some(&body))
-            .await
+        self.send(operation, Method::POST, route, &[], Some(&body)).await
     }
 
     async fn send(

@@ -16,19 +16,12 @@ fn phone() -> Phone {
 
 #[tokio::test]
 async fn a_lookup_carries_token_and_phone_encoded_in_the_query() {
-    let vendor = Vendor::saying(
-        200,
-        json!({"id": 155_000_001, "phone_number": "+16195550111"}),
-    )
-    .await;
+    let vendor = Vendor::saying(200, json!({"id": 155_000_001, "phone_number": "+16195550111"})).await;
     let found = client(&vendor).lookup(&phone()).await.unwrap().unwrap();
     assert_eq!(found.id.unwrap().as_str(), "155000001");
     let seen = vendor.last();
     let query = "api_token=alo%2Bsecret%2Ftoken&phone_number=%2B16195550111";
-    assert_eq!(
-        seen.target,
-        format!("/api/v1/webhook/contact/phone-number?{query}")
-    );
+    assert_eq!(seen.target, format!("/api/v1/webhook/contact/phone-number?{query}"));
     assert_eq!(seen.header("authorization"), None);
 }
 
@@ -36,12 +29,10 @@ async fn a_lookup_carries_token_and_phone_encoded_in_the_query() {
 async fn nobody_is_none_and_a_web_page_is_an_error() {
     let nobody = Vendor::saying(404, json!({"error": "Contact not found."})).await;
     assert_eq!(client(&nobody).lookup(&phone()).await.unwrap(), None);
-    let page =
-        Vendor::new(|_| Reply::Raw(200, &["content-type: text/html"], "<html>".into())).await;
+    let page = Vendor::new(|_| Reply::Raw(200, &["content-type: text/html"], "<html>".into())).await;
     let error = client(&page).lookup(&phone()).await.unwrap_err();
     assert_eq!(error, VendorError::NotJson { status: 200 });
-    let no_path =
-        Vendor::new(|_| Reply::Raw(404, &["content-type: text/html"], "<html>".into())).await;
+    let no_path = Vendor::new(|_| Reply::Raw(404, &["content-type: text/html"], "<html>".into())).await;
     assert!(client(&no_path).lookup(&phone()).await.is_err());
 }
 
@@ -100,10 +91,7 @@ async fn removal_sends_a_numeric_id_as_a_number() {
         let id = AlowareContactId::new(id).unwrap();
         aloware.remove_from_lists(&proof(), &id).await.unwrap();
         let seen = vendor.last();
-        assert_eq!(
-            seen.target,
-            "/api/v1/webhook/powerdialer-remove-contact-from-lists"
-        );
+        assert_eq!(seen.target, "/api/v1/webhook/powerdialer-remove-contact-from-lists");
         assert_eq!(
             seen.json(),
             json!({"api_token": "alo+secret/token", "contact_id": wanted})
@@ -119,13 +107,7 @@ async fn deleted_users_are_not_listed() {
     ]);
     let vendor = Vendor::saying(200, users).await;
     let listed = client(&vendor).users().await.unwrap();
-    assert_eq!(
-        listed
-            .iter()
-            .map(|user| user.id.as_str())
-            .collect::<Vec<_>>(),
-        ["1"]
-    );
+    assert_eq!(listed.iter().map(|user| user.id.as_str()).collect::<Vec<_>>(), ["1"]);
 }
 
 #[tokio::test]
@@ -133,14 +115,8 @@ async fn the_token_shows_in_no_client_and_no_error() {
     let vendor = Vendor::new(|_| Reply::Drop).await;
     let aloware = client(&vendor);
     let error = aloware.lookup(&phone()).await.unwrap_err();
-    let shown = format!(
-        "{aloware:?} {error:?} {error} {:?}",
-        error.to_failure(Source::Aloware)
-    );
+    let shown = format!("{aloware:?} {error:?} {error} {:?}", error.to_failure(Source::Aloware));
     for secret in ["alo", "secret/token", "6195550111"] {
-        assert!(
-            !shown.to_lowercase().replace("aloware", "").contains(secret),
-            "{shown}"
-        );
+        assert!(!shown.to_lowercase().replace("aloware", "").contains(secret), "{shown}");
     }
 }

@@ -39,9 +39,7 @@ pub struct ContactPatch {
 impl ContactPatch {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
-        self.fields == PersonFields::default()
-            && self.source.is_none()
-            && self.custom_fields.is_empty()
+        self.fields == PersonFields::default() && self.source.is_none() && self.custom_fields.is_empty()
     }
 }
 
@@ -102,11 +100,7 @@ pub(super) struct NoteBody<'c> {
 }
 
 impl<'c> Fields<'c> {
-    pub(super) fn of(
-        person: &'c PersonFields,
-        source: Option<&'c str>,
-        custom: &'c BTreeMap<String, Value>,
-    ) -> Self {
+    pub(super) fn of(person: &'c PersonFields, source: Option<&'c str>, custom: &'c BTreeMap<String, Value>) -> Self {
         Self {
             first_name: person.first_name.as_deref(),
             last_name: person.last_name.as_deref(),

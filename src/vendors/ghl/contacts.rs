@@ -62,10 +62,7 @@ impl GhlClient {
         }))
     }
 
-    async fn find_duplicate(
-        &self,
-        by: (&'static str, &str),
-    ) -> Result<Option<GhlContact>, VendorError> {
+    async fn find_duplicate(&self, by: (&'static str, &str)) -> Result<Option<GhlContact>, VendorError> {
         let route = Route::new("/contacts/search/duplicate");
         let query = [("locationId", self.shared.location_id.as_str()), by];
         match self.read("find_contact", &route, &query).await {
@@ -82,17 +79,11 @@ impl GhlClient {
     /// [`VendorError::Duplicate`] with the existing contact's id;
     /// [`VendorError::Unprocessable`] after which the contact may exist
     /// nevertheless (I#64): search before creating again.
-    pub async fn create_contact(
-        &self,
-        _proof: &Intent,
-        new: &NewContact,
-    ) -> Result<GhlContact, VendorError> {
+    pub async fn create_contact(&self, _proof: &Intent, new: &NewContact) -> Result<GhlContact, VendorError> {
         let body = self.contact_body(new, tidy_tags(&new.tags));
         let operation = contact_write("create_contact", Method::POST, Priority::Contact);
         // The trailing slash is part of the documented path.
-        let answer = self
-            .write(operation, &Route::new("/contacts/"), &body)
-            .await?;
+        let answer = self.write(operation, &Route::new("/contacts/"), &body).await?;
         self.contact(&answer).map(|(contact, _)| contact)
     }
 
@@ -100,16 +91,10 @@ impl GhlClient {
     ///
     /// # Errors
     /// [`VendorError::Duplicate`] is possible here too (vendors/ghl.md 2.1).
-    pub async fn upsert_contact(
-        &self,
-        _proof: &Intent,
-        new: &NewContact,
-    ) -> Result<Upserted, VendorError> {
+    pub async fn upsert_contact(&self, _proof: &Intent, new: &NewContact) -> Result<Upserted, VendorError> {
         let body = self.contact_body(new, Vec::new());
         let operation = contact_write("upsert_contact", Method::POST, Priority::Contact);
-        let answer = self
-            .write(operation, &Route::new("/contacts/upsert"), &body)
-            .await?;
+        let answer = self.write(operation, &Route::new("/contacts/upsert"), &body).await?;
         let (contact, id) = self.contact(&answer)?;
         Ok(Upserted {
             contact,
@@ -150,9 +135,10 @@ impl GhlClient {
     /// The contact of an answer, which must name itself.
     fn contact(&self, answer: &Value) -> Result<(GhlContact, GhlContactId), VendorError> {
         let contact = wire::ghl_contact(answer, &self.shared.hint);
-        let id = contact.id.clone().ok_or(VendorError::Incomplete {
-            missing: "contact.id",
-        })?;
+        let id = contact
+            .id
+            .clone()
+            .ok_or(VendorError::Incomplete { missing: "contact.id" })?;
         Ok((contact, id))
     }
 }

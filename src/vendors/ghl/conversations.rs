@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{CONVERSATIONS, GhlClient, Operation};
 use crate::domain::{GhlContactId, TextDirection};
@@ -14,7 +15,7 @@ use crate::vendors::budget::Priority;
 use crate::vendors::classify::PROVIDER_MISMATCH;
 use crate::vendors::error::VendorError;
 use crate::vendors::route::Route;
-use crate::wire::json::text;
+use crate::wire::json::{array, text, time};
 
 /// The types a text's provider may want. The documents say `SMS`; live, a
 /// custom provider is accepted as `Custom` only (vendors/ghl.md 3.1), and no
@@ -94,11 +95,7 @@ impl GhlClient {
     /// [`VendorError::Incomplete`] when the answer has no `messageId`: GHL has
     /// answered 201 and stored nothing (I#70). [`VendorError::Refused`] without
     /// a provider.
-    pub async fn record_message(
-        &self,
-        _proof: &Intent,
-        record: &MessageRecord,
-    ) -> Result<String, VendorError> {
+    pub async fn record_message(&self, _proof: &Intent, record: &MessageRecord) -> Result<String, VendorError> {
         let provider_type = &self.shared.provider_type;
         let known = usize::from(provider_type.load(Ordering::Relaxed)) % TYPES.len();
         let mut outcome = self.record_as(record, known).await;
@@ -111,6 +108,61 @@ impl GhlClient {
             }
         }
         outcome
+    }
+
+    /// The id of a text already in the contact's conversation: same direction,
+    /// words and minute. Messages have no external id that could be asked for.
+    ///
+    /// # Errors
+    /// See [`VendorError`].
+    pub async fn find_message(
+        &self,
+        contact: &GhlContactId,
+        direction: TextDirection,
+        body: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Option<String>, VendorError> {
+        let query = [
+            ("locationId", self.shared.location_id.as_str()),
+            ("contactId", contact.as_str()),
+        ];
+        let found = self
+            .look("search_conversations", &Route::new("/conversations/search"), &query)
+            .await?;
+        for conversation in array(&found, &["conversations"]).unwrap_or_default() {
+            let Some(id) = text(conversation, &["id"]) else {
+                continue;
+            };
+            let route = Route::new("/conversations").id(&id)?.then("/messages");
+            let page = self.look("list_messages", &route, &[]).await?;
+            // Live answers nest one level deeper than the documents (I#54).
+            let messages = array(&page, &["messages.messages", "messages"]).unwrap_or_default();
+            let same = messages.iter().find(|message| {
+                let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+                text(message, &["direction"]).as_deref() == Some(direction.as_str())
+                    && message.get("body").and_then(Value::as_str) == Some(body)
+                    && time(message, &["dateAdded"]).is_none_or(|added| minute(added) >= minute(at))
+            });
+            if let Some(message) = same {
+                return Ok(text(message, &["id"]));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn look(
+        &self,
+        name: &'static str,
+        route: &Route,
+        query: &[(&'static str, &str)],
+    ) -> Result<Value, VendorError> {
+        let operation = Operation {
+            name,
+            method: Method::GET,
+            version: CONVERSATIONS,
+            priority: Priority::Message,
+        };
+        self.call(operation, route, query, None).await
     }
 
     async fn record_as(&self, record: &MessageRecord, kind: usize) -> Result<String, VendorError> {
@@ -133,9 +185,7 @@ impl GhlClient {
         let answer = self
             .write(conversation("record_message", Method::POST), &route, &body)
             .await?;
-        text(&answer, &["messageId"]).ok_or(VendorError::Incomplete {
-            missing: "messageId",
-        })
+        text(&answer, &["messageId"]).ok_or(VendorError::Incomplete { missing: "messageId" })
     }
 
     /// Tells the fate of a text that an agent wrote in GHL. Only a token of
@@ -156,12 +206,9 @@ impl GhlClient {
             r#type: "saas",
             message,
         });
-        let route = Route::new("/conversations/messages")
-            .id(message_id)?
-            .then("/status");
+        let route = Route::new("/conversations/messages").id(message_id)?.then("/status");
         let operation = conversation("update_message_status", Method::PUT);
-        self.write(operation, &route, &StatusBody { status, error })
-            .await?;
+        self.write(operation, &route, &StatusBody { status, error }).await?;
         Ok(())
     }
 }

@@ -58,32 +58,16 @@ impl GhlClient {
     }
 }
 
-fn merged<'c>(
-    current: &Dnd,
-    blocked: bool,
-    message: &'c str,
-) -> BTreeMap<&'static str, Setting<'c>> {
+fn merged<'c>(current: &Dnd, blocked: bool, message: &'c str) -> BTreeMap<&'static str, Setting<'c>> {
     let mut settings = BTreeMap::new();
     for (written, status) in &current.channels {
-        let channel = CHANNELS
-            .into_iter()
-            .find(|name| name.eq_ignore_ascii_case(written));
-        let status = STATUSES
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(status));
+        let channel = CHANNELS.into_iter().find(|name| name.eq_ignore_ascii_case(written));
+        let status = STATUSES.into_iter().find(|known| known.eq_ignore_ascii_case(status));
         if let (Some(channel), Some(status)) = (channel, status) {
-            settings.insert(
-                channel,
-                Setting {
-                    status,
-                    message: None,
-                },
-            );
+            settings.insert(channel, Setting { status, message: None });
         }
     }
-    let permanent = settings
-        .get("SMS")
-        .is_some_and(|sms| sms.status == "permanent");
+    let permanent = settings.get("SMS").is_some_and(|sms| sms.status == "permanent");
     let status = match (blocked, permanent) {
         (true, true) => "permanent",
         (true, false) => "active",
@@ -109,6 +93,7 @@ mod tests {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         let current = Dnd {
+            text_message: None,
             all: None,
             channels,
         };
@@ -132,14 +117,8 @@ mod tests {
 
     #[test]
     fn blocking_never_weakens_a_permanent_block() {
-        assert_eq!(
-            written(&[("sms", "permanent")], true)["SMS"]["status"],
-            "permanent"
-        );
-        assert_eq!(
-            written(&[("sms", "permanent")], false)["SMS"]["status"],
-            "inactive"
-        );
+        assert_eq!(written(&[("sms", "permanent")], true)["SMS"]["status"], "permanent");
+        assert_eq!(written(&[("sms", "permanent")], false)["SMS"]["status"], "inactive");
         assert_eq!(written(&[], true)["SMS"]["status"], "active");
     }
 }

@@ -87,13 +87,7 @@ impl GhlClient {
         let budget = Budget::new(ghl.rate_limit, Some(ghl.daily_limit));
         Ok(Self {
             shared: Arc::new(Shared {
-                transport: Transport::new(
-                    client,
-                    Source::Ghl,
-                    &ghl.base_url,
-                    http.timeout,
-                    budget,
-                )?,
+                transport: Transport::new(client, Source::Ghl, &ghl.base_url, http.timeout, budget)?,
                 location_id: ghl.location_id.clone(),
                 provider_id: ghl.conversation_provider_id.clone(),
                 hint: PhoneHint::region(region),
@@ -131,25 +125,17 @@ impl GhlClient {
         body: Option<&[u8]>,
     ) -> Result<Value, VendorError> {
         let next_first = self.shared.use_next.load(Ordering::Relaxed);
-        let first = self
-            .attempt(&operation, route, query, body, next_first)
-            .await;
+        let first = self.attempt(&operation, route, query, body, next_first).await;
         if self.shared.next_token.is_none() || !matches!(first, Err(VendorError::Unauthorized)) {
             return first;
         }
-        let second = self
-            .attempt(&operation, route, query, body, !next_first)
-            .await;
+        let second = self.attempt(&operation, route, query, body, !next_first).await;
         if matches!(second, Err(VendorError::Unauthorized)) {
             return second;
         }
         if second.is_ok() {
             self.shared.use_next.store(!next_first, Ordering::Relaxed);
-            tracing::warn!(
-                vendor = "ghl",
-                next = !next_first,
-                "token refused, the other one works"
-            );
+            tracing::warn!(vendor = "ghl", next = !next_first, "token refused, the other one works");
         }
         second
     }
@@ -171,10 +157,7 @@ impl GhlClient {
             query,
             headers: &[
                 (AUTHORIZATION, token.clone()),
-                (
-                    HeaderName::from_static("version"),
-                    operation.version.clone(),
-                ),
+                (HeaderName::from_static("version"), operation.version.clone()),
             ],
             body,
             priority: self.priority(operation.priority),
@@ -186,9 +169,7 @@ impl GhlClient {
     fn priority(&self, own: Priority) -> Priority {
         match own {
             Priority::OptOut => own,
-            Priority::Message | Priority::Contact | Priority::Background => {
-                self.lane.unwrap_or(own)
-            }
+            Priority::Message | Priority::Contact | Priority::Background => self.lane.unwrap_or(own),
         }
     }
 
@@ -207,12 +188,7 @@ impl GhlClient {
         self.call(operation, route, query, None).await
     }
 
-    async fn write(
-        &self,
-        operation: Operation,
-        route: &Route,
-        body: &impl Serialize,
-    ) -> Result<Value, VendorError> {
+    async fn write(&self, operation: Operation, route: &Route, body: &impl Serialize) -> Result<Value, VendorError> {
         self.call(operation, route, &[], Some(&encode(body)?)).await
     }
 }

@@ -65,8 +65,7 @@ impl GhlClient {
     pub async fn list_notes(&self, contact: &GhlContactId) -> Result<Vec<Note>, VendorError> {
         let route = contact_route(contact)?.then("/notes");
         let answer = self.read("list_notes", &route, &[]).await?;
-        let notes =
-            array(&answer, &["notes"]).ok_or(VendorError::Incomplete { missing: "notes" })?;
+        let notes = array(&answer, &["notes"]).ok_or(VendorError::Incomplete { missing: "notes" })?;
         Ok(notes
             .iter()
             .filter_map(|note| {

@@ -18,12 +18,7 @@ impl GhlClient {
     /// # Errors
     /// [`VendorError::NotFound`] when the contact is gone; otherwise see
     /// [`VendorError`].
-    pub async fn add_tags(
-        &self,
-        _proof: &Intent,
-        id: &GhlContactId,
-        tags: &[String],
-    ) -> Result<(), VendorError> {
+    pub async fn add_tags(&self, _proof: &Intent, id: &GhlContactId, tags: &[String]) -> Result<(), VendorError> {
         self.change_tags("add_tags", Method::POST, id, tags).await
     }
 
@@ -33,14 +28,8 @@ impl GhlClient {
     /// # Errors
     /// [`VendorError::NotFound`] when the contact is gone; otherwise see
     /// [`VendorError`].
-    pub async fn remove_tags(
-        &self,
-        _proof: &Intent,
-        id: &GhlContactId,
-        tags: &[String],
-    ) -> Result<(), VendorError> {
-        self.change_tags("remove_tags", Method::DELETE, id, tags)
-            .await
+    pub async fn remove_tags(&self, _proof: &Intent, id: &GhlContactId, tags: &[String]) -> Result<(), VendorError> {
+        self.change_tags("remove_tags", Method::DELETE, id, tags).await
     }
 
     async fn change_tags(

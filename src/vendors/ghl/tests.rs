@@ -43,16 +43,12 @@ fn obliging(seen: &Seen) -> Reply {
     match (seen.method.as_str(), seen.target.as_str()) {
         ("POST", "/contacts/") => Reply::Json(201, json!({"contact": contact})),
         ("POST", "/contacts/upsert") => Reply::Json(200, json!({"new": true, "contact": contact})),
-        ("POST", target) if target.ends_with("/notes") => {
-            Reply::Json(201, json!({"note": {"id": "n1"}}))
-        }
+        ("POST", target) if target.ends_with("/notes") => Reply::Json(201, json!({"note": {"id": "n1"}})),
         ("GET", target) if target.ends_with("/notes") => Reply::Json(
             200,
             json!({"notes": [{"id": "n1", "body": "[df:1:call] talked"}, {"body": "no id"}]}),
         ),
-        (_, "/conversations/messages/inbound") => {
-            Reply::Json(200, json!({"success": true, "messageId": "gm1"}))
-        }
+        (_, "/conversations/messages/inbound") => Reply::Json(200, json!({"success": true, "messageId": "gm1"})),
         _ => Reply::Json(200, json!({"succeded": true, "contact": contact})),
     }
 }
@@ -85,10 +81,7 @@ async fn make_every_call(ghl: &GhlClient) {
     assert_eq!(ghl.create_note(&proof, &c1, "text").await.unwrap(), "n1");
     ghl.update_note(&proof, &c1, "n1", "text").await.unwrap();
     assert_eq!(ghl.list_notes(&c1).await.unwrap().len(), 1);
-    assert_eq!(
-        ghl.record_message(&proof, &text_record()).await.unwrap(),
-        "gm1"
-    );
+    assert_eq!(ghl.record_message(&proof, &text_record()).await.unwrap(), "gm1");
     ghl.update_message_status(&proof, "gm1", MessageStatus::Failed, Some("refused"))
         .await
         .unwrap();
@@ -126,21 +119,14 @@ async fn every_operation_goes_to_its_documented_place_with_its_own_version() {
     let seen = vendor.seen();
     assert_eq!(seen.len(), wanted.len());
     for (request, (method, target, version)) in seen.iter().zip(wanted) {
-        assert_eq!(
-            (request.method.as_str(), request.target.as_str()),
-            (method, target)
-        );
+        assert_eq!((request.method.as_str(), request.target.as_str()), (method, target));
         assert_eq!(request.header("version"), Some(version), "{target}");
         assert_eq!(
             request.header("authorization"),
             Some("Bearer pit-one-secret"),
             "{target}"
         );
-        assert_eq!(
-            request.header("accept"),
-            Some("application/json"),
-            "{target}"
-        );
+        assert_eq!(request.header("accept"), Some("application/json"), "{target}");
         let kind = request.header("content-type");
         assert_eq!(
             kind,
@@ -184,9 +170,7 @@ async fn bodies_hold_the_documented_fields_that_are_set_and_nothing_else() {
         source: new.source.clone(),
         custom_fields,
     };
-    ghl.update_contact(&proof(), &id("c1"), &patch)
-        .await
-        .unwrap();
+    ghl.update_contact(&proof(), &id("c1"), &patch).await.unwrap();
     assert_eq!(vendor.last().json(), person);
 
     ghl.record_message(&proof(), &text_record()).await.unwrap();
@@ -204,9 +188,7 @@ async fn nothing_to_say_makes_no_call() {
     ghl.update_contact(&proof(), &id("c1"), &ContactPatch::default())
         .await
         .unwrap();
-    ghl.add_tags(&proof(), &id("c1"), &[" ".to_owned()])
-        .await
-        .unwrap();
+    ghl.add_tags(&proof(), &id("c1"), &[" ".to_owned()]).await.unwrap();
     ghl.remove_tags(&proof(), &id("c1"), &[]).await.unwrap();
     assert_eq!(ghl.find_by_email(" ").await.unwrap(), None);
     assert_eq!(vendor.seen().len(), 0);
@@ -220,9 +202,7 @@ async fn a_hostile_id_reaches_no_other_path() {
     assert_eq!(vendor.last().target, "/contacts/..%2Fusers%2F1%3Fx%3D");
     let refused = ghl.get_contact(&id("..")).await.unwrap_err();
     assert!(matches!(refused, VendorError::Refused { .. }));
-    ghl.update_note(&proof(), &id("c1"), ".", "x")
-        .await
-        .unwrap_err();
+    ghl.update_note(&proof(), &id("c1"), ".", "x").await.unwrap_err();
     assert_eq!(vendor.seen().len(), 1);
 }
 
@@ -240,10 +220,7 @@ async fn a_hit_with_another_phone_or_email_is_nobody() {
 #[tokio::test]
 async fn a_failing_search_is_an_error_and_never_nobody() {
     let vendor = Vendor::saying(500, json!({"message": "Contact not found"})).await;
-    let error = client(&vendor)
-        .find_by_email("ada@example.com")
-        .await
-        .unwrap_err();
+    let error = client(&vendor).find_by_email("ada@example.com").await.unwrap_err();
     assert_eq!(error.to_failure(Source::Ghl).reason(), "ghl 500");
 }
 
@@ -267,10 +244,7 @@ async fn a_duplicate_names_the_contact_that_exists() {
 async fn during_a_rotation_the_token_that_works_is_remembered() {
     let vendor = Vendor::new(|seen| match seen.header("authorization") {
         Some("Bearer pit-two-secret") => obliging(seen),
-        _ => Reply::Json(
-            401,
-            json!({"message": "Invalid token: access token is invalid"}),
-        ),
+        _ => Reply::Json(401, json!({"message": "Invalid token: access token is invalid"})),
     })
     .await;
     let mut settings = testkit::ghl(vendor.base());
@@ -282,10 +256,7 @@ async fn during_a_rotation_the_token_that_works_is_remembered() {
     settings.api_key_next = Some(SecretString::from("pit-two-secret"));
     let both = GhlClient::new(&settings, &testkit::http(), "US").unwrap();
     both.get_contact(&id("c1")).await.unwrap();
-    both.at(Priority::Background)
-        .get_contact(&id("c1"))
-        .await
-        .unwrap();
+    both.at(Priority::Background).get_contact(&id("c1")).await.unwrap();
     let tokens: Vec<_> = vendor
         .seen()
         .iter()
@@ -299,21 +270,14 @@ async fn during_a_rotation_the_token_that_works_is_remembered() {
 async fn the_providers_type_is_probed_once_and_remembered() {
     let vendor = Vendor::new(|seen| match seen.json()["type"].as_str() {
         Some("SMS") => obliging(seen),
-        _ => Reply::Json(
-            400,
-            json!({"message": "Incorrect conversationProviderId/type"}),
-        ),
+        _ => Reply::Json(400, json!({"message": "Incorrect conversationProviderId/type"})),
     })
     .await;
     let ghl = client(&vendor);
     for _ in 0..2 {
         ghl.record_message(&proof(), &text_record()).await.unwrap();
     }
-    let types: Vec<_> = vendor
-        .seen()
-        .iter()
-        .map(|seen| seen.json()["type"].clone())
-        .collect();
+    let types: Vec<_> = vendor.seen().iter().map(|seen| seen.json()["type"].clone()).collect();
     assert_eq!(types, ["Custom", "SMS", "SMS"]);
 }
 
@@ -324,12 +288,7 @@ async fn a_recorded_text_without_an_id_is_no_success() {
         .record_message(&proof(), &text_record())
         .await
         .unwrap_err();
-    assert_eq!(
-        error,
-        VendorError::Incomplete {
-            missing: "messageId"
-        }
-    );
+    assert_eq!(error, VendorError::Incomplete { missing: "messageId" });
     assert!(matches!(
         error.to_failure(Source::Ghl),
         crate::domain::Failure::Permanent { .. }
@@ -343,9 +302,7 @@ async fn without_a_provider_no_text_is_recorded() {
     settings.conversation_provider_id = None;
     let ghl = GhlClient::new(&settings, &testkit::http(), "US").unwrap();
     assert!(!ghl.has_conversations());
-    ghl.record_message(&proof(), &text_record())
-        .await
-        .unwrap_err();
+    ghl.record_message(&proof(), &text_record()).await.unwrap_err();
     assert_eq!(vendor.seen().len(), 0);
 }
 
@@ -359,17 +316,10 @@ async fn an_opt_out_keeps_its_priority_in_every_lane() {
 
 #[tokio::test]
 async fn no_secret_shows_in_a_client_or_an_error() {
-    let vendor = Vendor::saying(
-        400,
-        json!({"message": "pit-one-secret ada@example.com +16195550111"}),
-    )
-    .await;
+    let vendor = Vendor::saying(400, json!({"message": "pit-one-secret ada@example.com +16195550111"})).await;
     let ghl = client(&vendor);
     let error = ghl.find_by_email("ada@example.com").await.unwrap_err();
-    let shown = format!(
-        "{ghl:?} {error:?} {error} {:?}",
-        error.to_failure(Source::Ghl)
-    );
+    let shown = format!("{ghl:?} {error:?} {error} {:?}", error.to_failure(Source::Ghl));
     for secret in ["pit-one", "ada@", "6195550111", "127.0.0.1"] {
         assert!(!shown.contains(secret), "{shown}");
     }

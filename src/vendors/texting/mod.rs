@@ -17,7 +17,7 @@ use super::budget::{Budget, Priority};
 use super::client::{bearer, http_client};
 use super::error::{SetupError, VendorError};
 use super::route::Route;
-use super::transport::{Call, Transport, encode};
+use super::transport::{Call, Transport, Turn, encode};
 use crate::compliance::Cleared;
 use crate::config::{self, Rate};
 use crate::domain::Source;
@@ -43,6 +43,9 @@ struct Shared {
     default_from: Option<String>,
     location_id: Option<String>,
 }
+
+/// The vendor's one operation, as the meters name it.
+const OPERATION: &str = "send_message";
 
 /// A text to be sent. To whom is said by [`Cleared`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +110,15 @@ impl TextingClient {
         self.shared.transport.is_up()
     }
 
+    /// Waits until a text may be handed over. The registry is asked after this
+    /// wait, not before it.
+    ///
+    /// # Errors
+    /// [`VendorError::Down`] and [`VendorError::RateLimited`].
+    pub async fn turn(&self) -> Result<Turn, VendorError> {
+        self.shared.transport.turn(OPERATION, Priority::Message).await
+    }
+
     /// Sends a text and returns the vendor's message id. The clearance is used
     /// up: another attempt asks the registry again.
     ///
@@ -116,6 +128,7 @@ impl TextingClient {
     /// up before sending again (vendors/texting.md 5.4).
     pub async fn send(
         &self,
+        turn: Turn,
         _proof: &Intent,
         cleared: Cleared,
         outbound: &OutboundText,
@@ -135,7 +148,7 @@ impl TextingClient {
             headers.push((HeaderName::from_static("idempotency-key"), key));
         }
         let call = Call {
-            operation: "send_message",
+            operation: OPERATION,
             method: Method::POST,
             route: &Route::new("/api/integrations/df-middleware/send-message"),
             query: &[],
@@ -143,10 +156,8 @@ impl TextingClient {
             body: Some(&body),
             priority: Priority::Message,
         };
-        let answer = shared.transport.send(call).await?.json;
-        text(&answer, &["messageId", "id"]).ok_or(VendorError::Incomplete {
-            missing: "messageId",
-        })
+        let answer = shared.transport.perform(turn, call).await?.json;
+        text(&answer, &["messageId", "id"]).ok_or(VendorError::Incomplete { missing: "messageId" })
     }
 }
 

@@ -16,6 +16,12 @@ fn cleared() -> Cleared {
     Cleared::for_tests(Phone::from_e164("+16195550111").unwrap())
 }
 
+async fn send(vendor: &Vendor, outbound: &OutboundText) -> Result<String, VendorError> {
+    let client = client(vendor);
+    let turn = client.turn().await?;
+    client.send(turn, &proof(), cleared(), outbound).await
+}
+
 #[tokio::test]
 async fn a_text_goes_to_the_cleared_number_from_our_first_number() {
     let vendor = Vendor::saying(200, json!({"messageId": 77})).await;
@@ -24,10 +30,7 @@ async fn a_text_goes_to_the_cleared_number_from_our_first_number() {
         correlation_id: Some("ev-1".into()),
         ..OutboundText::default()
     };
-    let id = client(&vendor)
-        .send(&proof(), cleared(), &outbound)
-        .await
-        .unwrap();
+    let id = send(&vendor, &outbound).await.unwrap();
     assert_eq!(id, "77");
     let seen = vendor.last();
     let path = "/api/integrations/df-middleware/send-message";
@@ -41,52 +44,29 @@ async fn a_text_goes_to_the_cleared_number_from_our_first_number() {
 #[tokio::test]
 async fn an_answer_without_an_id_is_no_success() {
     let vendor = Vendor::saying(200, json!({"success": true})).await;
-    let error = client(&vendor)
-        .send(&proof(), cleared(), &OutboundText::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        VendorError::Incomplete {
-            missing: "messageId"
-        }
-    );
+    let error = send(&vendor, &OutboundText::default()).await.unwrap_err();
+    assert_eq!(error, VendorError::Incomplete { missing: "messageId" });
     assert!(error.maybe_applied());
 }
 
 #[tokio::test]
 async fn the_id_may_be_named_id() {
     let vendor = Vendor::saying(200, json!({"id": "m-1"})).await;
-    let id = client(&vendor)
-        .send(&proof(), cleared(), &OutboundText::default())
-        .await
-        .unwrap();
+    let id = send(&vendor, &OutboundText::default()).await.unwrap();
     assert_eq!(id, "m-1");
 }
 
 #[tokio::test]
 async fn a_refusal_as_opted_out_is_told_apart_by_its_code() {
     let vendor = Vendor::saying(400, json!({"errors": [{"code": "40300"}]})).await;
-    let error = client(&vendor)
-        .send(&proof(), cleared(), &OutboundText::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        VendorError::OptedOut {
-            code: "40300".into()
-        }
-    );
+    let error = send(&vendor, &OutboundText::default()).await.unwrap_err();
+    assert_eq!(error, VendorError::OptedOut { code: "40300".into() });
 }
 
 #[test]
 fn without_address_or_key_there_is_no_client() {
     let settings = testkit::texting(None);
-    assert!(
-        TextingClient::new(&settings, &testkit::http())
-            .unwrap()
-            .is_none()
-    );
+    assert!(TextingClient::new(&settings, &testkit::http()).unwrap().is_none());
 }
 
 #[tokio::test]
@@ -94,7 +74,12 @@ async fn the_key_and_the_words_show_in_no_debug_text() {
     let vendor = Vendor::saying(500, json!({})).await;
     let texting = client(&vendor);
     let error = texting
-        .send(&proof(), cleared(), &OutboundText::default())
+        .send(
+            texting.turn().await.unwrap(),
+            &proof(),
+            cleared(),
+            &OutboundText::default(),
+        )
         .await
         .unwrap_err();
     assert!(!format!("{texting:?} {error:?} {error}").contains("secret"));

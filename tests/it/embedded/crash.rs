@@ -9,8 +9,7 @@ use std::process::Command;
 use df_middleware::embedded::{self, Embedded, EmbeddedError};
 
 use super::support::{
-    Child, Home, children_of, execute, kill, kill_group, options, query_text,
-    server_and_supervisor, until,
+    Child, Home, children_of, execute, kill, kill_group, options, query_text, server_and_supervisor, until,
 };
 
 async fn with_a_committed_row(dir: &Path) -> Embedded {
@@ -23,9 +22,7 @@ async fn with_a_committed_row(dir: &Path) -> Embedded {
 async fn expect_the_row_after_a_restart(dir: &Path) {
     let again = embedded::start(options(dir)).await.unwrap();
     assert_eq!(
-        query_text(&again.config(), "SELECT word FROM kept")
-            .await
-            .unwrap(),
+        query_text(&again.config(), "SELECT word FROM kept").await.unwrap(),
         "yes"
     );
     again.stop().await.unwrap();
@@ -55,10 +52,7 @@ async fn a_killed_supervisor_is_noticed_and_a_stop_still_stops_the_server() {
     assert!(server.ended().await.to_string().contains("signal: 9"));
     assert!(server.stop().await.is_err());
     until("no process is left", || children_of(&home.dir).is_empty()).await;
-    assert!(
-        !home.dir.join("data/postmaster.pid").exists(),
-        "not a clean shutdown"
-    );
+    assert!(!home.dir.join("data/postmaster.pid").exists(), "not a clean shutdown");
     expect_the_row_after_a_restart(&home.dir).await;
 }
 
@@ -100,10 +94,7 @@ async fn a_killed_process_leaves_no_server() {
     assert!(!children_of(&home.dir).is_empty());
     child.kill();
     until("no process is left", || children_of(&home.dir).is_empty()).await;
-    assert!(
-        !home.dir.join("data/postmaster.pid").exists(),
-        "not a clean shutdown"
-    );
+    assert!(!home.dir.join("data/postmaster.pid").exists(), "not a clean shutdown");
 }
 
 #[tokio::test]
@@ -125,14 +116,9 @@ async fn an_orphaned_server_is_stopped_by_the_next_start() {
     let (postgres, supervisor) = server_and_supervisor(&home.dir);
     // The watcher below the shell has no directory on its command line that
     // tells it from the shell: it is the other member of the group.
-    let of_group = children_of(&home.dir)
-        .into_iter()
-        .filter(|pid| *pid != postgres);
+    let of_group = children_of(&home.dir).into_iter().filter(|pid| *pid != postgres);
     let shells: Vec<i32> = of_group.filter(|pid| is_shell(*pid)).collect();
-    assert!(
-        shells.contains(&supervisor) && shells.len() == 2,
-        "{shells:?}"
-    );
+    assert!(shells.contains(&supervisor) && shells.len() == 2, "{shells:?}");
     shells.into_iter().for_each(kill);
     child.kill();
     assert!(children_of(&home.dir).contains(&postgres));
@@ -157,10 +143,7 @@ async fn a_pid_file_that_names_a_stranger_neither_blocks_nor_hurts_it() {
     let (_, rest) = old.split_once('\n').unwrap();
     fs::write(&file, format!("{}\n{rest}", stranger.id())).unwrap();
     expect_the_row_after_a_restart(&home.dir).await;
-    assert!(
-        stranger.try_wait().unwrap().is_none(),
-        "the stranger was hurt"
-    );
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was hurt");
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
@@ -170,18 +153,12 @@ async fn a_copy_of_the_directory_does_not_stop_the_original() {
     let home = Home::new();
     let server = with_a_committed_row(&home.dir).await;
     let copy = home.dir.with_file_name("copy");
-    let copied = Command::new("cp")
-        .arg("-a")
-        .args([&home.dir, &copy])
-        .status()
-        .unwrap();
+    let copied = Command::new("cp").arg("-a").args([&home.dir, &copy]).status().unwrap();
     assert!(copied.success());
     let second = embedded::start(options(&copy)).await.unwrap();
     second.stop().await.unwrap();
     assert_eq!(
-        query_text(&server.config(), "SELECT word FROM kept")
-            .await
-            .unwrap(),
+        query_text(&server.config(), "SELECT word FROM kept").await.unwrap(),
         "yes"
     );
     server.stop().await.unwrap();

@@ -38,10 +38,7 @@ impl Home {
             std::env::temp_dir()
         };
         let mode = fs::Permissions::from_mode(mode);
-        let outer = tempfile::Builder::new()
-            .permissions(mode)
-            .tempdir_in(base)
-            .unwrap();
+        let outer = tempfile::Builder::new().permissions(mode).tempdir_in(base).unwrap();
         Self {
             dir: outer.path().canonicalize().unwrap().join("df"),
             _outer: outer,
@@ -66,10 +63,7 @@ pub(crate) fn give_to_nobody(dir: &Path) {
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "waited in vain until {what}"
-        );
+        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -142,19 +136,13 @@ impl Child {
 
     pub(crate) fn start_as_nobody(dir: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .uid(NOBODY)
-            .gid(NOBODY)
-            .env_remove("HOME")
-            .current_dir("/");
+        command.uid(NOBODY).gid(NOBODY).env_remove("HOME").current_dir("/");
         Self::spawn(dir, command)
     }
 
     fn spawn(dir: &Path, mut command: Command) -> Self {
         command.args(["--exact", "embedded::support::a_process_that_has_a_server"]);
-        command
-            .args(["--ignored", "--nocapture"])
-            .env(CHILD_DIR, dir);
+        command.args(["--ignored", "--nocapture"]).env(CHILD_DIR, dir);
         let process = command.stdout(Stdio::piped()).spawn().unwrap();
         Self {
             process,

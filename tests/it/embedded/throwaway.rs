@@ -7,9 +7,7 @@ use df_middleware::embedded::EmbeddedError;
 use df_middleware::embedded::throwaway::Throwaway;
 use tokio_postgres::{Config, NoTls};
 
-use super::support::{
-    Child, THROWAWAY, children_of, execute, kill_group, query_text, server_and_supervisor, until,
-};
+use super::support::{Child, THROWAWAY, children_of, execute, kill_group, query_text, server_and_supervisor, until};
 
 async fn migrate(config: Config) -> Result<(), tokio_postgres::Error> {
     execute(
@@ -20,9 +18,7 @@ async fn migrate(config: Config) -> Result<(), tokio_postgres::Error> {
 }
 
 async fn count(config: &Config) -> String {
-    query_text(config, "SELECT count(*)::text FROM seen")
-        .await
-        .unwrap()
+    query_text(config, "SELECT count(*)::text FROM seen").await.unwrap()
 }
 
 #[tokio::test]
@@ -31,9 +27,7 @@ async fn databases_are_copies_of_the_template_and_isolated() {
     server.template(migrate).await.unwrap();
     let one = server.create_database().await.unwrap();
     let two = server.create_database().await.unwrap();
-    execute(&one.config(), "INSERT INTO seen VALUES ('b')")
-        .await
-        .unwrap();
+    execute(&one.config(), "INSERT INTO seen VALUES ('b')").await.unwrap();
     assert_eq!(
         (count(&one.config()).await, count(&two.config()).await),
         ("2".into(), "1".into())
@@ -41,10 +35,7 @@ async fn databases_are_copies_of_the_template_and_isolated() {
     let empty = server.create_empty_database().await.unwrap();
     let tables = "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(query_text(&empty.config(), tables).await.unwrap(), "0");
-    assert_eq!(
-        query_text(&one.config(), "SHOW fsync").await.unwrap(),
-        "off"
-    );
+    assert_eq!(query_text(&one.config(), "SHOW fsync").await.unwrap(), "off");
     server.stop().await.unwrap();
 }
 
@@ -99,10 +90,7 @@ async fn a_failed_preparation_is_told_in_its_own_words() {
         .await
         .unwrap_err();
     assert!(matches!(failed, EmbeddedError::Template(_)));
-    assert!(
-        failed.to_string().ends_with("no such migration"),
-        "{failed}"
-    );
+    assert!(failed.to_string().ends_with("no such migration"), "{failed}");
     server.stop().await.unwrap();
 }
 
@@ -110,11 +98,7 @@ async fn a_failed_preparation_is_told_in_its_own_words() {
 async fn a_durable_one_keeps_the_durability_of_the_real_one() {
     let server = Throwaway::start(true).await.unwrap();
     let database = server.create_empty_database().await.unwrap();
-    for setting in [
-        "SHOW fsync",
-        "SHOW synchronous_commit",
-        "SHOW full_page_writes",
-    ] {
+    for setting in ["SHOW fsync", "SHOW synchronous_commit", "SHOW full_page_writes"] {
         assert_eq!(
             query_text(&database.config(), setting).await.unwrap(),
             "on",

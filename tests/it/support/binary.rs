@@ -47,7 +47,10 @@ impl Daemon {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            assert!(tokio::time::Instant::now() < deadline, "the daemon did not become ready");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the daemon did not become ready"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

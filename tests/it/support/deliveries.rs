@@ -82,7 +82,11 @@ pub fn contact_event(kind: &str, id: &str, delivery: &str, fields: Value) -> Val
 
 /// An inbound or outbound text in the generic dialect.
 pub fn text(kind: &str, id: &str, consumer: &str, body: &str) -> Value {
-    let (from, to) = if kind == "message.received" { (consumer, OUR_NUMBER) } else { (OUR_NUMBER, consumer) };
+    let (from, to) = if kind == "message.received" {
+        (consumer, OUR_NUMBER)
+    } else {
+        (OUR_NUMBER, consumer)
+    };
     json!({"type": kind, "message": {"id": id, "conversationId": "conv-1", "from": from, "to": to, "body": body,
         "timestamp": "2026-11-02T17:20:00Z"}})
 }

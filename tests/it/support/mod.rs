@@ -84,7 +84,11 @@ impl TestApp {
         let client = query::connect(&self.config).await;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while query::unfinished(&client).await > 0 {
-            assert!(tokio::time::Instant::now() < deadline, "events stay unfinished: {}", query::describe(&client).await);
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "events stay unfinished: {}",
+                query::describe(&client).await
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -159,7 +163,12 @@ async fn start_app(sandbox: &Sandbox, data: &Path, config: Config, changes: &[(&
 
 /// A client that does not load the system's certificates.
 pub fn client() -> Client {
-    Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build().unwrap()
+    Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(PATIENCE)
+        .build()
+        .unwrap()
 }
 
 /// The settings of a test, as an operator would write them.

@@ -14,7 +14,13 @@ pub async fn connect(config: &Config) -> Client {
 /// Rows of a query, each as JSON.
 pub async fn rows(client: &Client, sql: &str) -> Vec<Value> {
     let wrapped = format!("SELECT to_jsonb(q) FROM ({sql}) q");
-    client.query(&wrapped, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    client
+        .query(&wrapped, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 /// Events of both tables that have not ended.
@@ -37,5 +43,9 @@ pub fn url(config: &Config) -> String {
         [Host::Unix(path), ..] => path.to_str().unwrap().to_owned(),
         other => panic!("not a socket: {other:?}"),
     };
-    format!("postgres://{}@/{}?host={host}", config.get_user().unwrap(), config.get_dbname().unwrap())
+    format!(
+        "postgres://{}@/{}?host={host}",
+        config.get_user().unwrap(),
+        config.get_dbname().unwrap()
+    )
 }

@@ -28,9 +28,7 @@ async fn a_contact_is_created_normalised_and_read_back() {
     let created = api(&sandbox, "POST", "/contacts/", Some(body)).await;
     assert_eq!(created.status, 201);
     let id = created.body["contact"]["id"].as_str().unwrap();
-    let read = api(&sandbox, "GET", &format!("/contacts/{id}"), None)
-        .await
-        .body;
+    let read = api(&sandbox, "GET", &format!("/contacts/{id}"), None).await.body;
     let contact = &read["contact"];
     assert_eq!(contact["phone"], "+16195550111");
     assert_eq!(contact["name"], "Jane Example");
@@ -45,11 +43,7 @@ async fn a_contact_is_created_normalised_and_read_back() {
 async fn properties_that_are_not_documented_are_refused_by_name() {
     let sandbox = Sandbox::start().await.unwrap();
     let id = sandbox.ghl.add_contact(json!({"phone": "+16195550111"}));
-    for (method, path) in [
-        ("POST", "/contacts/"),
-        ("POST", "/contacts/upsert"),
-        ("PUT", ""),
-    ] {
+    for (method, path) in [("POST", "/contacts/"), ("POST", "/contacts/upsert"), ("PUT", "")] {
         let mut body = json!({"email": "a@b.test", "notes": "x", "additionalEmails": []});
         let path = if path.is_empty() {
             format!("/contacts/{id}")
@@ -75,25 +69,11 @@ async fn a_put_refuses_what_only_a_create_may_say() {
     let sandbox = Sandbox::start().await.unwrap();
     let id = sandbox.ghl.add_contact(json!({}));
     let path = format!("/contacts/{id}");
-    for field in [
-        "locationId",
-        "companyName",
-        "gender",
-        "createNewIfDuplicateAllowed",
-    ] {
+    for field in ["locationId", "companyName", "gender", "createNewIfDuplicateAllowed"] {
         let reply = api(&sandbox, "PUT", &path, Some(json!({field: "x"}))).await;
-        assert_eq!(
-            messages(&reply),
-            [format!("property {field} should not exist")]
-        );
+        assert_eq!(messages(&reply), [format!("property {field} should not exist")]);
     }
-    let reply = api(
-        &sandbox,
-        "GET",
-        &format!("{path}?locationId={LOCATION}"),
-        None,
-    )
-    .await;
+    let reply = api(&sandbox, "GET", &format!("{path}?locationId={LOCATION}"), None).await;
     assert_eq!(messages(&reply), ["property locationId should not exist"]);
 }
 
@@ -102,10 +82,7 @@ async fn values_must_be_of_the_right_kind() {
     let sandbox = Sandbox::start().await.unwrap();
     let id = sandbox.ghl.add_contact(json!({}));
     for (body, text) in [
-        (
-            json!({"customFields": {"f1": "x"}}),
-            "customFields must be an array",
-        ),
+        (json!({"customFields": {"f1": "x"}}), "customFields must be an array"),
         (
             json!({"customFields": [{"id": "f", "value": 1}]}),
             "customFields.0.property value",
@@ -116,10 +93,7 @@ async fn values_must_be_of_the_right_kind() {
         ),
         (json!({"tags": "a,b"}), "tags must be an array"),
         (json!({"dnd": "true"}), "dnd must be a boolean value"),
-        (
-            json!({"phone": "call me"}),
-            "phone must be a valid phone number",
-        ),
+        (json!({"phone": "call me"}), "phone must be a valid phone number"),
         (json!({"email": "nobody"}), "email must be an email"),
         (json!({"postalCode": null}), "postalCode must be a string"),
         (
@@ -139,13 +113,7 @@ async fn values_must_be_of_the_right_kind() {
             "inboundDnd",
         ),
     ] {
-        let reply = api(
-            &sandbox,
-            "PUT",
-            &format!("/contacts/{id}"),
-            Some(body.clone()),
-        )
-        .await;
+        let reply = api(&sandbox, "PUT", &format!("/contacts/{id}"), Some(body.clone())).await;
         let found = messages(&reply);
         assert!(
             found.iter().any(|message| message.starts_with(text)),
@@ -157,9 +125,9 @@ async fn values_must_be_of_the_right_kind() {
 #[tokio::test]
 async fn a_put_changes_what_it_says_and_overwrites_all_tags() {
     let sandbox = Sandbox::start().await.unwrap();
-    let id = sandbox.ghl.add_contact(
-        json!({"name": "Jane Example", "city": "Austin", "tags": ["a", "b"], "email": "a@b.test"}),
-    );
+    let id = sandbox
+        .ghl
+        .add_contact(json!({"name": "Jane Example", "city": "Austin", "tags": ["a", "b"], "email": "a@b.test"}));
     let body = json!({"tags": ["C"], "city": null, "lastName": "Other"});
     let reply = api(&sandbox, "PUT", &format!("/contacts/{id}"), Some(body)).await;
     assert_eq!((reply.status, &reply.body["succeded"]), (200, &json!(true)));
@@ -174,9 +142,7 @@ async fn a_put_changes_what_it_says_and_overwrites_all_tags() {
 async fn a_put_that_changes_nothing_does_not_touch_date_updated() {
     let sandbox = Sandbox::start().await.unwrap();
     let old = "2020-01-01T00:00:00.000Z";
-    let id = sandbox
-        .ghl
-        .add_contact(json!({"city": "Austin", "dateUpdated": old}));
+    let id = sandbox.ghl.add_contact(json!({"city": "Austin", "dateUpdated": old}));
     let path = format!("/contacts/{id}");
     api(&sandbox, "PUT", &path, Some(json!({"city": "Austin"}))).await;
     assert_eq!(sandbox.ghl.contact(&id).unwrap()["dateUpdated"], old);
@@ -207,12 +173,8 @@ async fn dnd_settings_replace_each_other_but_permanent_stays() {
 #[tokio::test]
 async fn custom_fields_merge_by_id_and_undefined_ones_are_dropped() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox
-        .ghl
-        .define_custom_field("f1", "score", "Score", "TEXT");
-    sandbox
-        .ghl
-        .define_custom_field("f2", "city_2", "City", "TEXT");
+    sandbox.ghl.define_custom_field("f1", "score", "Score", "TEXT");
+    sandbox.ghl.define_custom_field("f2", "city_2", "City", "TEXT");
     let id = sandbox
         .ghl
         .add_contact(json!({"customFields": [{"id": "f2", "field_value": "x"}]}));
@@ -221,13 +183,7 @@ async fn custom_fields_merge_by_id_and_undefined_ones_are_dropped() {
         {"key": "nope", "field_value": 1},
     ]);
     let path = format!("/contacts/{id}");
-    api(
-        &sandbox,
-        "PUT",
-        &path,
-        Some(json!({"customFields": fields})),
-    )
-    .await;
+    api(&sandbox, "PUT", &path, Some(json!({"customFields": fields}))).await;
     let stored = sandbox.ghl.contact(&id).unwrap()["customFields"].clone();
     assert_eq!(
         stored,

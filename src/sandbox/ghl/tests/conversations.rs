@@ -38,14 +38,8 @@ async fn a_message_is_recorded_outbound_unless_it_says_inbound() {
     assert_eq!(stored[0]["conversationId"], stored[1]["conversationId"]);
     assert_eq!(stored[0]["id"], reply.body["messageId"]);
     assert!(stored[0].get("phone").is_none());
-    let path = format!(
-        "/conversations/messages/{}",
-        reply.body["messageId"].as_str().unwrap()
-    );
-    assert_eq!(
-        api(&sandbox, "GET", &path, None).await.body["message"]["body"],
-        "hi"
-    );
+    let path = format!("/conversations/messages/{}", reply.body["messageId"].as_str().unwrap());
+    assert_eq!(api(&sandbox, "GET", &path, None).await.body["message"]["body"], "hi");
     let path = format!("/conversations/search?locationId={LOCATION}&contactId={id}");
     let found = api(&sandbox, "GET", &path, None).await.body;
     let conversation = found["conversations"][0]["id"].as_str().unwrap();
@@ -67,10 +61,7 @@ async fn the_type_is_an_enum_in_exact_case() {
     let reply = inbound(&sandbox, json!({"contactId": id})).await;
     assert_eq!(messages(&reply), ["type must be a valid enum value"]);
     let reply = inbound(&sandbox, json!({"type": "SMS"})).await;
-    assert_eq!(
-        messages(&reply),
-        ["contactId or conversationId should not be empty"]
-    );
+    assert_eq!(messages(&reply), ["contactId or conversationId should not be empty"]);
     let body = json!({"type": "SMS", "contactId": id, "direction": "in", "date": "today"});
     assert_eq!(messages(&inbound(&sandbox, body).await).len(), 2);
 }
@@ -88,32 +79,14 @@ async fn the_provider_must_exist_and_fit_the_type() {
     let missing = "No conversationProviderId passed in body";
     let incorrect = "Incorrect conversationProviderId/type";
     assert_eq!(error(&inbound(&sandbox, body("SMS", None)).await), missing);
-    assert_eq!(
-        error(&inbound(&sandbox, body("SMS", Some("p1"))).await),
-        incorrect
-    );
+    assert_eq!(error(&inbound(&sandbox, body("SMS", Some("p1"))).await), incorrect);
     sandbox.ghl.set_provider("p1", ProviderKind::Custom);
-    assert_eq!(
-        error(&inbound(&sandbox, body("Custom", None)).await),
-        missing
-    );
-    assert_eq!(
-        error(&inbound(&sandbox, body("SMS", Some("p1"))).await),
-        incorrect
-    );
-    assert_eq!(
-        error(&inbound(&sandbox, body("Custom", Some("p2"))).await),
-        incorrect
-    );
-    assert_eq!(
-        inbound(&sandbox, body("Custom", Some("p1"))).await.status,
-        200
-    );
+    assert_eq!(error(&inbound(&sandbox, body("Custom", None)).await), missing);
+    assert_eq!(error(&inbound(&sandbox, body("SMS", Some("p1"))).await), incorrect);
+    assert_eq!(error(&inbound(&sandbox, body("Custom", Some("p2"))).await), incorrect);
+    assert_eq!(inbound(&sandbox, body("Custom", Some("p1"))).await.status, 200);
     sandbox.ghl.set_provider("p1", ProviderKind::Sms);
-    assert_eq!(
-        error(&inbound(&sandbox, body("Custom", Some("p1"))).await),
-        incorrect
-    );
+    assert_eq!(error(&inbound(&sandbox, body("Custom", Some("p1"))).await), incorrect);
     assert_eq!(inbound(&sandbox, body("SMS", None)).await.status, 200);
     assert_eq!(inbound(&sandbox, body("SMS", Some("p1"))).await.status, 200);
     let nobody = json!({"type": "SMS", "contactId": "nobody"});
@@ -141,13 +114,7 @@ async fn outbound_records_calls_only_and_the_callee_is_the_contact() {
     assert_eq!(messages(&reply), ["type must be a valid enum value"]);
     let reply = api(&sandbox, "POST", path, body("Call", phone, "done")).await;
     assert_eq!(messages(&reply), ["call.status must be a valid enum value"]);
-    let reply = api(
-        &sandbox,
-        "POST",
-        path,
-        body("Call", "+16195550199", "completed"),
-    )
-    .await;
+    let reply = api(&sandbox, "POST", path, body("Call", "+16195550199", "completed")).await;
     assert_eq!(reply.status, 400);
     let reply = api(&sandbox, "POST", path, body("Call", phone, "no-answer")).await;
     assert_eq!(reply.status, 200);

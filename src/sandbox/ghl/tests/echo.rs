@@ -20,9 +20,7 @@ async fn hooks(sandbox: &Sandbox) -> Vec<Call> {
 #[tokio::test]
 async fn every_change_comes_back_as_its_event_in_order() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox
-        .ghl
-        .echo_to(&format!("{}/hook", sandbox.texting.url()));
+    sandbox.ghl.echo_to(&format!("{}/hook", sandbox.texting.url()));
     let body = json!({"locationId": LOCATION, "phone": "+16195550111", "tags": ["A"]});
     let created = api(&sandbox, "POST", "/contacts/", Some(body)).await.body;
     let id = created["contact"]["id"].as_str().unwrap();
@@ -41,21 +39,9 @@ async fn every_change_comes_back_as_its_event_in_order() {
         Some(json!({"city": "Austin", "tags": ["B", "A"]})),
     )
     .await;
-    api(
-        &sandbox,
-        "POST",
-        &format!("{path}/tags"),
-        Some(json!({"tags": ["b"]})),
-    )
-    .await;
+    api(&sandbox, "POST", &format!("{path}/tags"), Some(json!({"tags": ["b"]}))).await;
     let settings = json!({"SMS": {"status": "active"}});
-    api(
-        &sandbox,
-        "PUT",
-        &path,
-        Some(json!({"dndSettings": settings})),
-    )
-    .await;
+    api(&sandbox, "PUT", &path, Some(json!({"dndSettings": settings}))).await;
     api(
         &sandbox,
         "POST",
@@ -65,19 +51,10 @@ async fn every_change_comes_back_as_its_event_in_order() {
     .await;
     sandbox.ghl.set_provider("p1", ProviderKind::Sms);
     let text = json!({"type": "SMS", "contactId": id, "message": "hi", "direction": "inbound"});
-    api(
-        &sandbox,
-        "POST",
-        "/conversations/messages/inbound",
-        Some(text),
-    )
-    .await;
+    api(&sandbox, "POST", "/conversations/messages/inbound", Some(text)).await;
     api(&sandbox, "DELETE", &path, None).await;
     let hooks = hooks(&sandbox).await;
-    let kinds: Vec<_> = hooks
-        .iter()
-        .map(|hook| hook.body["type"].as_str().unwrap())
-        .collect();
+    let kinds: Vec<_> = hooks.iter().map(|hook| hook.body["type"].as_str().unwrap()).collect();
     assert_eq!(
         kinds,
         [
@@ -101,16 +78,10 @@ async fn every_change_comes_back_as_its_event_in_order() {
 #[tokio::test]
 async fn a_webhook_is_flat_and_signed_over_its_bytes() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox
-        .ghl
-        .echo_to(&format!("{}/hook", sandbox.texting.url()));
+    sandbox.ghl.echo_to(&format!("{}/hook", sandbox.texting.url()));
     let id = sandbox.ghl.add_contact(json!({"phone": "+16195550111"}));
     assert!(sandbox.ghl.edit_contact(&id, json!({"city": "Austin"})));
-    assert!(
-        !sandbox
-            .ghl
-            .edit_contact("nobody", json!({"city": "Austin"}))
-    );
+    assert!(!sandbox.ghl.edit_contact("nobody", json!({"city": "Austin"})));
     let hooks = hooks(&sandbox).await;
     assert_eq!(hooks.len(), 1);
     let body = &hooks[0].body;
@@ -122,27 +93,17 @@ async fn a_webhook_is_flat_and_signed_over_its_bytes() {
     assert!(body["webhookId"].is_string() && body["timestamp"].is_string());
     assert!(body.get("dateUpdated").is_none());
     let key = VerifyingKey::from_bytes(&sandbox.ghl.public_key()).unwrap();
-    let signature = STANDARD
-        .decode(&hooks[0].headers["x-ghl-signature"])
-        .unwrap();
+    let signature = STANDARD.decode(&hooks[0].headers["x-ghl-signature"]).unwrap();
     let signature = Signature::from_slice(&signature).unwrap();
     assert!(key.verify(body.to_string().as_bytes(), &signature).is_ok());
     assert!(sandbox.ghl.public_key_pem().contains("BEGIN PUBLIC KEY"));
-    assert_eq!(
-        STANDARD
-            .decode(sandbox.ghl.public_key_base64())
-            .unwrap()
-            .len(),
-        32
-    );
+    assert_eq!(STANDARD.decode(sandbox.ghl.public_key_base64()).unwrap().len(), 32);
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_refused_is_not_sent_again() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox
-        .ghl
-        .echo_to(&format!("{}/hook", sandbox.texting.url()));
+    sandbox.ghl.echo_to(&format!("{}/hook", sandbox.texting.url()));
     let id = sandbox.ghl.add_contact(json!({}));
     sandbox.ghl.edit_contact(&id, json!({"city": "Austin"}));
     assert_eq!(hooks(&sandbox).await.len(), 1);

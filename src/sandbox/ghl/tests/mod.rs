@@ -19,18 +19,10 @@ use crate::sandbox::{Options, Sandbox};
 /// A request with a good token and version.
 async fn api(sandbox: &Sandbox, method: &str, path: &str, body: Option<Value>) -> Reply {
     let bearer = format!("Bearer {TOKEN}");
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("version", "2021-07-28"),
-    ];
-    call(
-        method,
-        &format!("{}{path}", sandbox.ghl.url()),
-        &headers,
-        body,
-    )
-    .await
-    .unwrap()
+    let headers = [("authorization", bearer.as_str()), ("version", "2021-07-28")];
+    call(method, &format!("{}{path}", sandbox.ghl.url()), &headers, body)
+        .await
+        .unwrap()
 }
 
 /// The messages of a 422.
@@ -62,10 +54,7 @@ async fn a_token_must_be_one_of_the_configured_ones() {
         let reply = call("GET", &url, &headers, None).await.unwrap();
         assert_eq!(reply.status, status, "{authorization}");
         if status == 401 {
-            assert_eq!(
-                reply.body["message"],
-                "Invalid token: access token is invalid"
-            );
+            assert_eq!(reply.body["message"], "Invalid token: access token is invalid");
         }
     }
 }
@@ -119,10 +108,7 @@ async fn a_body_must_be_json_that_says_so() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |kind: &'static str, body: &'static str| {
         let url = format!("{}/contacts/", sandbox.ghl.url());
-        let request = client
-            .post(url)
-            .bearer_auth(TOKEN)
-            .header("version", "2021-07-28");
+        let request = client.post(url).bearer_auth(TOKEN).header("version", "2021-07-28");
         request.header("content-type", kind).body(body).send()
     };
     let broken = post("application/json", "{\"locationId\":").await.unwrap();
@@ -160,9 +146,7 @@ async fn a_window_ends_and_limits_can_be_lifted() {
     let sandbox = Sandbox::start_with(Options::strict()).await.unwrap();
     let id = sandbox.ghl.add_contact(json!({}));
     let path = format!("/contacts/{id}");
-    sandbox
-        .ghl
-        .set_rate_limit(1, Duration::from_millis(300), 10);
+    sandbox.ghl.set_rate_limit(1, Duration::from_millis(300), 10);
     assert_eq!(api(&sandbox, "GET", &path, None).await.status, 200);
     assert_eq!(api(&sandbox, "GET", &path, None).await.status, 429);
     tokio::time::sleep(Duration::from_millis(350)).await;
@@ -175,34 +159,16 @@ async fn a_window_ends_and_limits_can_be_lifted() {
 async fn users_fields_and_tags_belong_to_one_location() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.ghl.add_user(json!({"id": "u1", "name": "Jane"}));
-    sandbox
-        .ghl
-        .define_custom_field("f1", "score", "Score", "TEXT");
+    sandbox.ghl.define_custom_field("f1", "score", "Score", "TEXT");
     sandbox.ghl.add_contact(json!({"tags": ["b", "a"]}));
-    let reply = api(
-        &sandbox,
-        "GET",
-        &format!("/users/?locationId={LOCATION}"),
-        None,
-    )
-    .await;
+    let reply = api(&sandbox, "GET", &format!("/users/?locationId={LOCATION}"), None).await;
     assert_eq!(reply.body["users"][0]["id"], "u1");
     let path = format!("/locations/{LOCATION}/customFields?model=contact");
     let reply = api(&sandbox, "GET", &path, None).await;
     assert_eq!(reply.body["customFields"][0]["fieldKey"], "contact.score");
-    let reply = api(
-        &sandbox,
-        "GET",
-        &format!("/locations/{LOCATION}/tags"),
-        None,
-    )
-    .await;
+    let reply = api(&sandbox, "GET", &format!("/locations/{LOCATION}/tags"), None).await;
     assert_eq!(reply.body["tags"][0]["name"], "a");
-    for path in [
-        "/users/?locationId=other",
-        "/locations/other/tags",
-        "/locations/other",
-    ] {
+    for path in ["/users/?locationId=other", "/locations/other/tags", "/locations/other"] {
         let reply = api(&sandbox, "GET", path, None).await;
         assert_eq!(reply.status, 403, "{path}");
         let text = "The token does not have access to this location.";

@@ -66,21 +66,13 @@ async fn filters_are_joined_by_and_and_groups_nest() {
     let eq = |field: &str, value: &str| json!({"field": field, "operator": "eq", "value": value});
     let hit = search(&sandbox, json!({"filters": [eq("phone", "+16195550103")]})).await;
     assert_eq!(ids(&hit), ["c3"]);
-    let hit = search(
-        &sandbox,
-        json!({"filters": [eq("dndSettings.SMS.status", "active")]}),
-    )
-    .await;
+    let hit = search(&sandbox, json!({"filters": [eq("dndSettings.SMS.status", "active")]})).await;
     assert_eq!(ids(&hit), ["c1"]);
     let either = json!({"group": "OR", "filters": [eq("tags", "Even"), eq("id", "c1")]});
     let sort = json!([{"field": "dateUpdated", "direction": "asc"}]);
     let hit = search(&sandbox, json!({"filters": [either], "sort": sort})).await;
     assert_eq!(ids(&hit), ["c1", "c2", "c4"]);
-    let hit = search(
-        &sandbox,
-        json!({"filters": [eq("id", "c1"), eq("tags", "even")]}),
-    )
-    .await;
+    let hit = search(&sandbox, json!({"filters": [eq("id", "c1"), eq("tags", "even")]})).await;
     assert!(ids(&hit).is_empty());
 }
 
@@ -107,21 +99,16 @@ async fn what_the_index_does_not_know_is_an_error() {
     )
     .await;
     assert_eq!(messages(&reply), ["pageLimit should not be empty"]);
-    let field = |field: &str, operator: &str| json!({"filters": [{"field": field, "operator": operator, "value": "x"}]});
+    let field =
+        |field: &str, operator: &str| json!({"filters": [{"field": field, "operator": operator, "value": "x"}]});
     let reply = search(&sandbox, field("favouriteColour", "eq")).await;
     assert_eq!(
         (reply.status, &reply.body["message"]),
         (400, &json!("Invalid field favouriteColour"))
     );
     assert_eq!(search(&sandbox, field("email", "like")).await.status, 400);
-    assert_eq!(
-        search(&sandbox, field("dateUpdated", "range")).await.status,
-        400
-    );
-    assert_eq!(
-        search(&sandbox, json!({"pageLimit": 501})).await.status,
-        400
-    );
+    assert_eq!(search(&sandbox, field("dateUpdated", "range")).await.status, 400);
+    assert_eq!(search(&sandbox, json!({"pageLimit": 501})).await.status, 400);
     assert_eq!(search(&sandbox, json!({"page": 101})).await.status, 400);
     assert_eq!(
         search(&sandbox, json!({"page": 1, "searchAfter": [1, "c1"]}))
@@ -129,19 +116,9 @@ async fn what_the_index_does_not_know_is_an_error() {
             .status,
         400
     );
-    assert_eq!(
-        search(&sandbox, json!({"query": "x".repeat(76)}))
-            .await
-            .status,
-        400
-    );
+    assert_eq!(search(&sandbox, json!({"query": "x".repeat(76)})).await.status, 400);
     assert_eq!(search(&sandbox, json!({"limit": 5})).await.status, 422);
-    assert_eq!(
-        search(&sandbox, json!({"locationId": "other"}))
-            .await
-            .status,
-        403
-    );
+    assert_eq!(search(&sandbox, json!({"locationId": "other"})).await.status, 403);
 }
 
 #[tokio::test]

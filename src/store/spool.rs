@@ -4,13 +4,15 @@
 //! One record is `length (4 bytes, little endian) · SHA-256 of the rest (8
 //! bytes) · JSON`. A torn tail fails its checksum and was never acknowledged.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -67,17 +69,27 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens or creates the spool in `dir` and cuts a torn tail off.
+    /// Opens or creates the spool in `dir`, which nobody else may use meanwhile,
+    /// and cuts a torn tail off.
     ///
     /// # Errors
-    /// When the file cannot be opened or written.
+    /// When another daemon has it, or the file cannot be opened or written.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join("spool");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let (_, valid) = parse(&bytes);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| io::Error::other("another daemon uses this data directory; give each its own DF_DATA_DIR"))?;
+        let mut valid = 0;
+        let mut reader = BufReader::new(&file);
+        while let Some((_, length)) = next_record(&mut reader)? {
+            valid += length;
+        }
         file.set_len(valid)?;
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
@@ -119,11 +131,7 @@ impl Spool {
                 Some(Source::Texting) => LIMIT / 10 * 9,
                 Some(Source::Ghl) | None => LIMIT / 10 * 8,
             });
-            let json = serde_json::to_vec(record).map_err(io::Error::other)?;
-            let length = u32::try_from(json.len()).map_err(io::Error::other)?;
-            bytes.extend_from_slice(&length.to_le_bytes());
-            bytes.extend(Sha256::digest(&json).iter().take(8));
-            bytes.extend_from_slice(&json);
+            bytes.extend(encode(record)?);
         }
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let start = self.pending.load(Ordering::Acquire);
@@ -144,16 +152,41 @@ impl Spool {
         Ok(())
     }
 
-    /// Everything that waits, in order, and the byte up to which it was read.
+    /// What waits from byte `from` on, in order, about `max_bytes` of it, and the
+    /// byte up to which it was read.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn read(&self) -> io::Result<(Vec<Record>, u64)> {
+    pub async fn read(&self, from: u64, max_bytes: usize) -> io::Result<(Vec<Record>, u64)> {
         let (path, upto) = (Arc::clone(&self.path), self.pending_bytes());
         tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            File::open(&*path)?.take(upto).read_to_end(&mut bytes)?;
-            Ok(parse(&bytes))
+            let mut file = File::open(&*path)?;
+            file.seek(SeekFrom::Start(from))?;
+            let mut reader = BufReader::new(file.take(upto.saturating_sub(from)));
+            let (mut records, mut at) = (Vec::new(), from);
+            while at - from < max_bytes as u64
+                && let Some((record, length)) = next_record(&mut reader)?
+            {
+                records.push(record);
+                at += length;
+            }
+            Ok((records, at))
+        })
+        .await
+        .map_err(io::Error::other)?
+    }
+
+    /// Keeps a record that the database refuses in any form, in a file of its
+    /// own beside the spool, for a person to look at.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn set_aside(&self, record: Record) -> io::Result<()> {
+        let path = self.path.with_file_name("refused");
+        tokio::task::spawn_blocking(move || {
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+            file.write_all(&encode(&record)?)?;
+            file.sync_all()
         })
         .await
         .map_err(io::Error::other)?
@@ -180,26 +213,34 @@ impl Spool {
     }
 }
 
-/// The valid records from the start, and where they end.
-fn parse(bytes: &[u8]) -> (Vec<Record>, u64) {
-    let mut records = Vec::new();
-    let mut at = 0usize;
-    while let Some(header) = bytes.get(at..at + HEADER) {
-        let (length, sum) = header.split_at(4);
-        let length = length.iter().rev().fold(0usize, |n, byte| n << 8 | usize::from(*byte));
-        let Some(json) = bytes.get(at + HEADER..at + HEADER + length) else {
-            break;
-        };
-        if !Sha256::digest(json).iter().take(8).eq(sum) {
-            break;
-        }
-        let Ok(record) = serde_json::from_slice(json) else {
-            break;
-        };
-        records.push(record);
-        at += HEADER + length;
+fn encode(record: &Record) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(record).map_err(io::Error::other)?;
+    let length = u32::try_from(json.len()).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(HEADER + json.len());
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend(Sha256::digest(&json).iter().take(HEADER - 4));
+    bytes.extend_from_slice(&json);
+    Ok(bytes)
+}
+
+/// The next whole record and its length in bytes; `None` at the end, or where a
+/// torn or damaged record begins.
+fn next_record(reader: &mut impl Read) -> io::Result<Option<(Record, u64)>> {
+    let mut header = Vec::with_capacity(HEADER);
+    reader.take(HEADER as u64).read_to_end(&mut header)?;
+    let (Some(length), Some(sum)) = (header.first_chunk::<4>(), header.get(4..HEADER)) else {
+        return Ok(None);
+    };
+    let length = u64::from(u32::from_le_bytes(*length));
+    let mut json = Vec::new();
+    reader.take(length).read_to_end(&mut json)?;
+    let whole = json.len() as u64 == length && Sha256::digest(&json).iter().take(HEADER - 4).eq(sum);
+    if !whole {
+        return Ok(None);
     }
-    (records, at as u64)
+    Ok(serde_json::from_slice(&json)
+        .ok()
+        .map(|record| (record, HEADER as u64 + length)))
 }
 
 #[cfg(test)]
@@ -215,11 +256,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path()).unwrap();
         spool.append(vec![record(1), record(2)]).await.unwrap();
-        let (records, upto) = spool.read().await.unwrap();
+        let (records, upto) = spool.read(0, usize::MAX).await.unwrap();
         assert_eq!(records, [record(1), record(2)]);
         spool.append(vec![record(3)]).await.unwrap();
         assert!(!spool.clear(upto).await.unwrap());
-        let (records, upto) = spool.read().await.unwrap();
+        let (records, upto) = spool.read(0, usize::MAX).await.unwrap();
         assert_eq!(records.len(), 3);
         assert!(spool.clear(upto).await.unwrap());
         assert!(spool.is_empty());
@@ -229,16 +270,48 @@ mod tests {
     async fn a_torn_tail_is_cut_and_what_was_acknowledged_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spool");
-        Spool::open(dir.path()).unwrap().append(vec![record(1), record(2)]).await.unwrap();
+        Spool::open(dir.path())
+            .unwrap()
+            .append(vec![record(1), record(2)])
+            .await
+            .unwrap();
         let whole = std::fs::read(&path).unwrap();
         for cut in 1..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let spool = Spool::open(dir.path()).unwrap();
-            let (records, _) = spool.read().await.unwrap();
+            let (records, _) = spool.read(0, usize::MAX).await.unwrap();
             assert!(records.len() < 2, "cut at {cut}");
             spool.append(vec![record(9)]).await.unwrap();
-            let (records, _) = spool.read().await.unwrap();
+            let (records, _) = spool.read(0, usize::MAX).await.unwrap();
             assert_eq!(records.last(), Some(&record(9)), "cut at {cut}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_second_daemon_on_the_same_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Spool::open(dir.path()).unwrap();
+        let error = Spool::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("DF_DATA_DIR"), "{error}");
+        drop(first);
+        Spool::open(dir.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_long_spool_is_read_piece_by_piece() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        spool.append((0..50).map(record).collect()).await.unwrap();
+        let (mut from, mut all) = (0, Vec::new());
+        loop {
+            let (records, upto) = spool.read(from, 300).await.unwrap();
+            if records.is_empty() {
+                break;
+            }
+            assert!(records.len() < 50);
+            all.extend(records);
+            from = upto;
+        }
+        assert_eq!(all, (0..50).map(record).collect::<Vec<_>>());
     }
 }

@@ -1,0 +1,109 @@
+//! An agent's text typed in GHL leaves through the guard, once, and a refusal
+//! is shown to the agent.
+
+use df_middleware::sandbox::ghl::ProviderKind;
+use df_middleware::sandbox::{Fault, Times, texting};
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, text};
+
+const LEAD: &str = "+16195550188";
+const PROVIDER: (&str, &str) = ("GHL_CONVERSATION_PROVIDER_ID", "provider1");
+
+async fn typed(app: &TestApp, words: &str) -> Value {
+    app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
+    let contact = match app.sandbox.ghl.contact_by_phone(LEAD) {
+        Some(contact) => contact["id"].as_str().unwrap().to_owned(),
+        None => app.sandbox.ghl.add_contact(json!({"phone": LEAD})),
+    };
+    app.sandbox.ghl.agent_text(&contact, words).unwrap()
+}
+
+async fn deliver(app: &TestApp, body: &Value) {
+    let body = body.to_string();
+    let signature = app.sandbox.ghl.sign(body.as_bytes());
+    let url = format!("{}/api/webhooks/ghl/provider-delivery", app.base);
+    let answer = app
+        .client
+        .post(url)
+        .header("X-GHL-Signature", signature)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+fn status_of(app: &TestApp, id: &str) -> Value {
+    let messages = app.sandbox.ghl.messages();
+    messages.iter().find(|message| message["id"] == id).unwrap()["status"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_s_text_is_sent_once_and_its_report_does_not_show_it_twice() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    let body = typed(&app, "see you at five").await;
+    deliver(&app, &body).await;
+    deliver(&app, &body).await;
+    app.idle().await;
+    let sent = app.sandbox.texting.sent_to(LEAD);
+    assert_eq!(sent.len(), 1);
+    let shown = app.sandbox.ghl.messages().len();
+    let vendor_id = app.rows("SELECT vendor_id FROM outbound_messages").await[0]["vendor_id"].clone();
+    app.texting(&text(
+        "message.sent",
+        vendor_id.as_str().unwrap(),
+        LEAD,
+        "see you at five",
+    ))
+    .await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.messages().len(), shown);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_to_someone_who_said_stop_fails_in_ghl_and_is_not_sent() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
+    app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
+    app.idle().await;
+    let body = typed(&app, "just one more thing").await;
+    deliver(&app, &body).await;
+    app.idle().await;
+    assert!(app.sandbox.texting.sent().is_empty());
+    assert_eq!(status_of(&app, body["messageId"].as_str().unwrap()), "failed");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_whose_answer_was_lost_is_not_repeated() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    let body = typed(&app, "hello?").await;
+    app.sandbox
+        .texting
+        .fault("POST", texting::SEND_PATH, Times::Once, Fault::apply_then(Fault::Reset));
+    deliver(&app, &body).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.texting.sent_to(LEAD).len(), 1);
+    app.execute("UPDATE webhook_events SET status = 'pending'").await;
+    app.idle().await;
+    assert_eq!(app.sandbox.texting.sent_to(LEAD).len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_entry_whose_answer_was_lost_is_found_again() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
+    app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let lost = Fault::apply_then(Fault::Reset);
+    app.sandbox
+        .ghl
+        .fault("POST", "/conversations/messages/inbound", Times::Once, lost);
+    app.texting(&text("message.received", "m1", LEAD, "are you there?"))
+        .await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.messages().len(), 1);
+    app.finish().await;
+}
