@@ -83,9 +83,15 @@ const QUICK: Scale = Scale {
 const SCENARIOS: [&str; 6] = ["ingest", "drain", "calls", "slow-calls", "latency", "memory"];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
+    let only = arguments
+        .iter()
+        .position(|argument| argument == "--only")
+        .and_then(|at| arguments.get(at + 1));
     let wanted: Vec<&str> = match only {
         Some(names) => names.split(',').collect(),
         None => SCENARIOS.to_vec(),
@@ -96,7 +102,10 @@ fn main() {
     }
     let scale = if quick { QUICK } else { FULL };
     // As the daemon's own runtime: one worker per core.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(run(scale, &wanted));
 }
 

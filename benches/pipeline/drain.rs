@@ -16,10 +16,23 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
     let people = scale.plain / 6;
     let run = backlog(&ground, &sandbox, bodies::contact_event(), scale.plain, people).await;
     let count = scale.plain as f64;
-    table.group(&format!("drain: {} events of {people} people, no vendor call", scale.plain));
-    table.row("events done", count / run.elapsed.as_secs_f64(), "/s", at_least(3_000.0, Some(10_000.0)));
+    table.group(&format!(
+        "drain: {} events of {people} people, no vendor call",
+        scale.plain
+    ));
+    table.row(
+        "events done",
+        count / run.elapsed.as_secs_f64(),
+        "/s",
+        at_least(3_000.0, Some(10_000.0)),
+    );
     table.row("WAL of ingest", run.ingest_wal / count, "B/event", fact());
-    table.row("WAL of claim, completion and log", run.drain_wal / count, "B/event", fact());
+    table.row(
+        "WAL of claim, completion and log",
+        run.drain_wal / count,
+        "B/event",
+        fact(),
+    );
     table.row("transactions of the drain", run.transactions / count, "/event", fact());
 }
 
@@ -33,7 +46,13 @@ pub(crate) struct Drained {
 
 /// Stores `count` deliveries while nobody works, then starts the daemon anew
 /// and waits until they are done.
-pub(crate) async fn backlog(ground: &Ground, sandbox: &Sandbox, template: Template, count: u64, people: u64) -> Drained {
+pub(crate) async fn backlog(
+    ground: &Ground,
+    sandbox: &Sandbox,
+    template: Template,
+    count: u64,
+    people: u64,
+) -> Drained {
     ground.park().await;
     let daemon = ground.daemon(sandbox).await;
     let before = ground.wal().await;
@@ -70,5 +89,7 @@ pub(crate) async fn backlog(ground: &Ground, sandbox: &Sandbox, template: Templa
 async fn commits(ground: &Ground) -> f64 {
     // Backends report at most once a second.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    ground.number("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").await
+    ground
+        .number("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+        .await
 }

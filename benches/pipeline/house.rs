@@ -84,7 +84,9 @@ impl Ground {
     pub(crate) async fn daemon(&self, sandbox: &Sandbox) -> Daemon {
         let data = tempfile::tempdir().unwrap();
         let settings = settings(sandbox, data.path());
-        let db = app::open_database(self.config.clone(), settings.database.pool_size).await.unwrap();
+        let db = app::open_database(self.config.clone(), settings.database.pool_size)
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let app = App::start(settings, db, listener).unwrap();
         Daemon {
@@ -106,7 +108,11 @@ impl Ground {
 
     /// Waits until no lane is left, which is when every event is done.
     pub(crate) async fn drained(&self) {
-        let statement = self.sql.prepare("SELECT EXISTS (SELECT 1 FROM event_lanes)").await.unwrap();
+        let statement = self
+            .sql
+            .prepare("SELECT EXISTS (SELECT 1 FROM event_lanes)")
+            .await
+            .unwrap();
         let deadline = Instant::now() + PATIENCE;
         while self.sql.query_one(&statement, &[]).await.unwrap().get(0) {
             assert!(Instant::now() < deadline, "events stay unfinished");
@@ -132,9 +138,17 @@ impl Ground {
 
     /// Panics unless `expected` events are done and logged, and none failed.
     pub(crate) async fn assert_done(&self, expected: u64) {
-        let done = self.number("SELECT count(*) FROM webhook_events WHERE status = 'done'").await;
-        let logged = self.number("SELECT count(*) FROM sync_log WHERE status <> 'error'").await;
-        assert_eq!((done, logged), (expected as f64, expected as f64), "done and logged events");
+        let done = self
+            .number("SELECT count(*) FROM webhook_events WHERE status = 'done'")
+            .await;
+        let logged = self
+            .number("SELECT count(*) FROM sync_log WHERE status <> 'error'")
+            .await;
+        assert_eq!(
+            (done, logged),
+            (expected as f64, expected as f64),
+            "done and logged events"
+        );
     }
 
     /// People 0 to `count`, known on both sides and mapped.
@@ -154,7 +168,12 @@ impl Ground {
 
     /// `DATABASE_URL` of this database.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://{}@/{}?host={}", self.user(), self.name(), self.socket().display())
+        format!(
+            "postgres://{}@/{}?host={}",
+            self.user(),
+            self.name(),
+            self.socket().display()
+        )
     }
 
     pub(crate) fn user(&self) -> &str {

@@ -46,7 +46,10 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
 
     let (p50, p99) = (|sent: &Sent| sent.percentile(0.5), |sent: &Sent| sent.percentile(0.99));
     let rate = median(&ours, Sent::per_second);
-    table.group(&format!("ingest: {CLIENTS} keep-alive connections, {} B bodies, workers running", template.body_length));
+    table.group(&format!(
+        "ingest: {CLIENTS} keep-alive connections, {} B bodies, workers running",
+        template.body_length
+    ));
     table.row("deliveries stored", rate, "/s", fact());
     table.row("answered within, p50", median(&ours, p50), "ms", fact());
     table.row("answered within, p99", median(&ours, p99), "ms", at_most(None, 50.0));
@@ -58,10 +61,25 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
         table.row("pgbench, p50", median(&theirs, p50), "ms", fact());
         table.row("pgbench, p99", median(&theirs, p99), "ms", fact());
         table.row("ratio to pgbench", rate / baseline, "×", at_least(1.5, Some(3.0)));
-        table.row("ratio, workers parked", median(&alone, Sent::per_second) / baseline, "×", fact());
+        table.row(
+            "ratio, workers parked",
+            median(&alone, Sent::per_second) / baseline,
+            "×",
+            fact(),
+        );
     }
-    table.row("deliveries stored, workers parked", median(&alone, Sent::per_second), "/s", fact());
-    table.row("answered within, p99, workers parked", median(&alone, p99), "ms", fact());
+    table.row(
+        "deliveries stored, workers parked",
+        median(&alone, Sent::per_second),
+        "/s",
+        fact(),
+    );
+    table.row(
+        "answered within, p99, workers parked",
+        median(&alone, p99),
+        "ms",
+        fact(),
+    );
     table.note(
         "ingest: turns of load and pgbench alternate in one run on one cluster, medians are shown. The target is judged \
          with the workers running, as in production: they claim, run and complete while deliveries come in, on the same \
@@ -85,5 +103,9 @@ fn median(turns: &[Sent], of: impl Fn(&Sent) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        (values[middle - 1] + values[middle]) / 2.0
+    }
 }

@@ -28,7 +28,10 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
     let count = WARM_UP + scale.steady.as_secs() * PER_SECOND;
     let address = daemon.address;
     let sent = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(steadily(address, bodies::call_event(), count))
     })
     .await
@@ -47,7 +50,10 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
         .map(|(n, at)| (arrived[&bodies::number(n as u64)] - at).to_std().unwrap_or_default())
         .collect();
     latencies.sort_unstable();
-    table.group(&format!("latency: webhook sent to note arriving at GHL, {PER_SECOND} calls/s for {} s", scale.steady.as_secs()));
+    table.group(&format!(
+        "latency: webhook sent to note arriving at GHL, {PER_SECOND} calls/s for {} s",
+        scale.steady.as_secs()
+    ));
     table.row("p50", percentile(&latencies, 0.5), "ms", at_most(Some(10.0), 5.0));
     table.row("p99", percentile(&latencies, 0.99), "ms", at_most(None, 25.0));
     table.row("longest", percentile(&latencies, 1.0), "ms", fact());

@@ -1,9 +1,9 @@
 //! The load generator: keep-alive connections that write prebuilt requests and
 //! look at no more of the answer than its status and length. It has one thread.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,14 +56,19 @@ impl Sent {
 /// The value that this share of ascending `sorted` stays below, in milliseconds.
 pub(crate) fn percentile(sorted: &[Duration], share: f64) -> f64 {
     let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
+    sorted
+        .get(at)
+        .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
 }
 
 impl Load {
     /// Sends on a thread of its own.
     pub(crate) async fn run(self) -> Sent {
         tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             tokio::task::LocalSet::new().block_on(&runtime, self.send())
         })
         .await
@@ -139,7 +144,11 @@ impl Line {
         self.answer.clear();
         loop {
             let read = self.stream.read_buf(&mut self.answer).await.unwrap();
-            assert!(read > 0, "the daemon closed the connection: {}", String::from_utf8_lossy(&self.answer));
+            assert!(
+                read > 0,
+                "the daemon closed the connection: {}",
+                String::from_utf8_lossy(&self.answer)
+            );
             if let Some(length) = length_of(&self.answer)
                 && self.answer.len() >= length
             {
@@ -147,7 +156,11 @@ impl Line {
             }
         }
         let text = || String::from_utf8_lossy(&self.answer).into_owned();
-        assert!(self.answer.starts_with(b"HTTP/1.1 200"), "delivery {n} was answered {}", text());
+        assert!(
+            self.answer.starts_with(b"HTTP/1.1 200"),
+            "delivery {n} was answered {}",
+            text()
+        );
         let repeat = self.answer.windows(9).any(|window| window == b"Duplicate");
         assert!(!repeat, "delivery {n} was taken for a repeat: {}", text());
     }
@@ -159,7 +172,8 @@ fn length_of(answer: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(&answer[..head]).unwrap();
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().unwrap())
     });
     Some(head + length.unwrap_or(0))
 }

@@ -20,7 +20,13 @@ pub(crate) async fn describe(house: &House) -> Vec<(String, String)> {
         ("cores".to_owned(), cores.to_string()),
         ("processor".to_owned(), line_of("/proc/cpuinfo", "model name")),
         ("memory".to_owned(), line_of("/proc/meminfo", "MemTotal")),
-        ("kernel".to_owned(), std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()),
+        (
+            "kernel".to_owned(),
+            std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        ),
     ];
     let ground = house.ground().await;
     for name in SHOWN {
@@ -33,6 +39,9 @@ pub(crate) async fn describe(house: &House) -> Vec<(String, String)> {
 /// The value of the first `name : value` line of a file.
 fn line_of(path: &str, name: &str) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let value = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
+    let value = text
+        .lines()
+        .find(|line| line.starts_with(name))
+        .and_then(|line| line.split_once(':'));
     value.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }

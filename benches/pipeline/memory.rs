@@ -51,7 +51,10 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
     ground.drained().await;
     let peak = daemon.mebibytes("VmHWM:");
     ground.assert_done(scale.burst).await;
-    table.group(&format!("resident memory of the daemon's process, burst of {} events, every other one a call", scale.burst));
+    table.group(&format!(
+        "resident memory of the daemon's process, burst of {} events, every other one a call",
+        scale.burst
+    ));
     table.row("idle, after boot", idle, "MiB", at_most(Some(40.0), 40.0));
     table.row("highest, under load", peak, "MiB", at_most(Some(120.0), 60.0));
 }
@@ -80,7 +83,10 @@ async fn ready(address: std::net::SocketAddr) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Ok(mut stream) = tokio::net::TcpStream::connect(address).await {
-            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ok();
+            stream
+                .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                .await
+                .ok();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.ok();
             if answer.starts_with(b"HTTP/1.1 200") {

@@ -43,14 +43,33 @@ impl Pgbench {
         let prefix = self.folder.path().join("latency");
         let mut command = Command::new(&self.program);
         command
-            .args(["-n", "-M", "prepared", "-j", "2", "-c", &CLIENTS.to_string(), "-T", &length.as_secs().max(1).to_string()])
+            .args([
+                "-n",
+                "-M",
+                "prepared",
+                "-j",
+                "2",
+                "-c",
+                &CLIENTS.to_string(),
+                "-T",
+                &length.as_secs().max(1).to_string(),
+            ])
             .arg("-f")
             .arg(self.folder.path().join("script"))
             .args(["-D", &format!("payload={}", self.payload)])
             .args(["--log", &format!("--log-prefix={}", prefix.display())])
-            .args(["-h", ground.socket().to_str().unwrap(), "-U", ground.user(), ground.name()])
+            .args([
+                "-h",
+                ground.socket().to_str().unwrap(),
+                "-U",
+                ground.user(),
+                ground.name(),
+            ])
             .stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "pgbench failed: {text}{complaint}");
@@ -72,7 +91,10 @@ fn latencies(folder: &Path) -> Vec<Duration> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("latency.")) {
+        if !path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("latency."))
+        {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
@@ -87,10 +109,15 @@ fn latencies(folder: &Path) -> Vec<Duration> {
 /// On `PATH`, else beside the server programs of a distribution.
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join("pgbench")).find(|file| file.is_file());
+    let on_path = std::env::split_paths(&path)
+        .map(|folder| folder.join("pgbench"))
+        .find(|file| file.is_file());
     let packaged = || {
         let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-        versions.map(|version| version.path().join("bin/pgbench")).filter(|file| file.is_file()).max()
+        versions
+            .map(|version| version.path().join("bin/pgbench"))
+            .filter(|file| file.is_file())
+            .max()
     };
     on_path.or_else(packaged)
 }

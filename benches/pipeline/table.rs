@@ -54,7 +54,11 @@ impl Goals {
         let Some(goal) = goal else {
             return String::new();
         };
-        let met = if self.more_is_better { value >= goal } else { value <= goal };
+        let met = if self.more_is_better {
+            value >= goal
+        } else {
+            value <= goal
+        };
         let sign = if self.more_is_better { '≥' } else { '≤' };
         format!("{sign} {} {}", figure(goal), if met { "met" } else { "MISSED" })
     }
@@ -96,8 +100,16 @@ impl Table {
         for (title, rows) in &self.groups {
             println!("{title}");
             for row in rows {
-                let (now, later) = (row.goals.shown(row.goals.now, row.value), row.goals.shown(row.goals.later, row.value));
-                println!("  {:<40} {:>10} {:<8} {now:<18} {later}", row.name, figure(row.value), row.unit);
+                let (now, later) = (
+                    row.goals.shown(row.goals.now, row.value),
+                    row.goals.shown(row.goals.later, row.value),
+                );
+                println!(
+                    "  {:<40} {:>10} {:<8} {now:<18} {later}",
+                    row.name,
+                    figure(row.value),
+                    row.unit
+                );
             }
         }
         for note in &self.notes {
@@ -121,8 +133,11 @@ impl Table {
                     "target": row.goals.now, "later": row.goals.later, "more_is_better": row.goals.more_is_better})
             })
         });
-        let machine: serde_json::Map<String, Value> =
-            self.machine.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let machine: serde_json::Map<String, Value> = self
+            .machine
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
         json!({"machine": machine, "rows": rows.collect::<Vec<_>>(), "notes": self.notes})
     }
 }

@@ -10,8 +10,12 @@ use super::outbox::Outbox;
 use crate::store::Db;
 use crate::store::spool::Spool;
 
-/// Deliveries that may wait for a commit; beyond it the caller is told to wait.
-const QUEUE: usize = 8192;
+/// Deliveries that may wait for a commit of one flusher; beyond it the caller is
+/// told to wait.
+const QUEUE: usize = 4096;
+/// Flushers of one process: while PostgreSQL commits one batch the next one is
+/// being made. One person's deliveries always take the same one.
+const FLUSHERS: usize = 2;
 
 /// A delivery is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +46,26 @@ pub(super) struct Waiting {
 /// The listener's end. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ingest {
-    queue: mpsc::Sender<Waiting>,
+    queues: Arc<[mpsc::Sender<Waiting>]>,
     spool: Spool,
 }
 
 impl Ingest {
     /// The two ends of the way into the database.
     pub fn new(db: Db, spool: Spool, rules: Rules, wake: Arc<Notify>) -> (Self, Outbox) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..FLUSHERS).map(|_| mpsc::channel(QUEUE)).unzip();
         let ingest = Self {
-            queue: sender,
+            queues: senders.into(),
             spool: spool.clone(),
         };
-        (ingest, Outbox::new(receiver, db, spool, rules, wake))
+        (ingest, Outbox::new(receivers, db, spool, rules, wake))
+    }
+
+    /// The flusher of a lane.
+    fn queue_of(&self, order_key: i64) -> Option<&mpsc::Sender<Waiting>> {
+        let count = i64::try_from(self.queues.len()).unwrap_or(1).max(1);
+        self.queues
+            .get(usize::try_from(order_key.rem_euclid(count)).unwrap_or(0))
     }
 
     /// Stores the events of one body; returns when they are durable.
@@ -65,7 +76,8 @@ impl Ingest {
         let mut acks = Vec::with_capacity(events.len());
         for prepared in events {
             let (ack, done) = oneshot::channel();
-            self.queue
+            let queue = self.queue_of(prepared.row.order_key).ok_or(IngestError::Unavailable)?;
+            queue
                 .try_send(Waiting { prepared, ack })
                 .map_err(|_| IngestError::Busy)?;
             acks.push(done);

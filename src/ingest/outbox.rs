@@ -1,12 +1,13 @@
 //! Group commit: what arrives while one commit runs makes up the next one. At
 //! low load a batch is one row and costs one commit; at high load the previous
-//! commit is the timer. One flusher per process keeps arrival order.
+//! commit is the timer. One person's deliveries take one flusher, in arrival order.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,18 +24,29 @@ use crate::store::{Db, StoreError, contact_mappings};
 const MAX_ROWS: usize = 256;
 /// Most payload bytes of one commit.
 const MAX_BYTES: usize = 1 << 20;
+/// How often an idle flusher looks whether the spool holds something.
+const IDLE: Duration = Duration::from_millis(250);
 /// How long a commit is tried before its deliveries go to the spool.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// The flusher's end: owns the receiving side until [`Outbox::run`] returns.
+/// The flushers' end: owns the receiving sides until [`Outbox::run`] returns.
 pub struct Outbox {
-    queue: mpsc::Receiver<Waiting>,
+    queues: Vec<mpsc::Receiver<Waiting>>,
+    flusher: Flusher,
+}
+
+/// What every flusher works with.
+#[derive(Clone)]
+struct Flusher {
     db: Db,
     spool: Spool,
     rules: Rules,
     /// Rung after each commit that stored something.
     wake: Arc<Notify>,
 }
+
+/// Who waits for a delivery, by its dedupe key.
+type Waiter = (String, oneshot::Sender<Result<Ack, IngestError>>);
 
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,70 +55,75 @@ impl std::fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(queue: mpsc::Receiver<Waiting>, db: Db, spool: Spool, rules: Rules, wake: Arc<Notify>) -> Self {
-        Self {
-            queue,
-            db,
-            spool,
-            rules,
-            wake,
-        }
+    pub(super) fn new(
+        queues: Vec<mpsc::Receiver<Waiting>>,
+        db: Db,
+        spool: Spool,
+        rules: Rules,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let flusher = Flusher { db, spool, rules, wake };
+        Self { queues, flusher }
     }
 
     /// Stores batches until `stop`, then what still waits.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for (index, queue) in self.queues.into_iter().enumerate() {
+            // One of them drains the spool, so that it is drained in order.
+            tasks.spawn(self.flusher.clone().run(queue, stop.clone(), index == 0));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a flusher ended badly");
+                return;
+            }
+        }
+    }
+}
+
+impl Flusher {
+    async fn run(self, mut queue: mpsc::Receiver<Waiting>, stop: CancellationToken, drains: bool) {
         let mut drain_at = Instant::now();
         loop {
             // Before anything new, or a steady stream would never let the old ones in.
-            if !self.spool.is_empty() && Instant::now() >= drain_at {
+            if drains && !self.spool.is_empty() && Instant::now() >= drain_at {
                 drain_at = Instant::now() + self.drain().await;
             }
             let first = tokio::select! {
                 biased;
-                waiting = self.queue.recv() => waiting,
-                () = tokio::time::sleep_until(drain_at), if !self.spool.is_empty() => continue,
+                waiting = queue.recv() => waiting,
+                () = tokio::time::sleep_until(drain_at.max(Instant::now() + IDLE)), if drains => continue,
                 () = stop.cancelled() => {
-                    self.queue.close();
-                    self.queue.recv().await
+                    queue.close();
+                    queue.recv().await
                 }
             };
             let Some(first) = first else { return };
-            let batch = self.gather(first);
-            self.flush(batch).await;
+            let (events, waiters) = gather(first, &mut queue);
+            self.flush(events, waiters).await;
         }
     }
 
-    fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
-        let mut bytes = first.prepared.row.payload.len();
-        let mut batch = vec![first];
-        while batch.len() < MAX_ROWS && bytes < MAX_BYTES {
-            let Ok(next) = self.queue.try_recv() else { break };
-            bytes += next.prepared.row.payload.len();
-            batch.push(next);
-        }
-        batch
-    }
-
-    async fn flush(&self, batch: Vec<Waiting>) {
-        metrics::histogram!("ingest_batch_rows").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+    async fn flush(&self, mut events: Vec<Prepared>, waiters: Vec<Waiter>) {
+        metrics::histogram!("ingest_batch_rows").record(u32::try_from(events.len()).unwrap_or(u32::MAX));
         // Order: while older deliveries wait in the spool, newer ones queue behind them.
         if !self.spool.is_empty() {
-            return self.refuge(batch).await;
+            return self.refuge(&events, waiters).await;
         }
-        let events: Vec<Prepared> = batch.iter().map(|waiting| waiting.prepared.clone()).collect();
-        match self.store_all(events).await {
-            Ok(new) => answer(batch, new),
+        match self.store_all(&mut events).await {
+            Ok(new) => answer(waiters, new),
             Err(error) => {
-                tracing::warn!(%error, deliveries = batch.len(), "database away; deliveries go to the spool");
-                self.refuge(batch).await;
+                tracing::warn!(%error, deliveries = events.len(), "database away; deliveries go to the spool");
+                self.refuge(&events, waiters).await;
             }
         }
     }
 
     /// Stores events; one that PostgreSQL refuses is stored in another form or
     /// set aside, so that it holds nobody up. Fails only while the database is away.
-    async fn store_all(&self, events: Vec<Prepared>) -> Result<HashSet<String>, StoreError> {
-        match self.store_patiently(events.clone()).await {
+    async fn store_all(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
+        match self.store_patiently(events).await {
             Err(error) if !error.is_retryable() => {
                 tracing::error!(%error, deliveries = events.len(), "batch refused; storing one by one");
                 let mut new = HashSet::new();
@@ -119,20 +136,22 @@ impl Outbox {
         }
     }
 
-    async fn store_single(&self, event: Prepared) -> Result<HashSet<String>, StoreError> {
-        let mut plain = event.clone();
-        for form in [event, plainer(&mut plain)] {
-            match self.store_patiently(vec![form]).await {
+    async fn store_single(&self, event: &mut Prepared) -> Result<HashSet<String>, StoreError> {
+        for plainer in [false, true] {
+            if plainer {
+                write_anew(event);
+            }
+            match self.store_patiently(std::slice::from_mut(event)).await {
                 Err(error) if !error.is_retryable() => {
-                    tracing::error!(%error, event.id = %plain.row.id, "delivery refused by the database");
+                    tracing::error!(%error, event.id = %event.row.id, "delivery refused by the database");
                 }
                 stored => return stored,
             }
         }
-        let set_aside = self.spool.set_aside(record(&plain)).await;
+        let set_aside = self.spool.set_aside(record(event)).await;
         metrics::counter!("deliveries_set_aside_total").increment(1);
         match set_aside {
-            Ok(()) => Ok(HashSet::from([plain.row.dedupe_key])),
+            Ok(()) => Ok(HashSet::from([event.row.dedupe_key.clone()])),
             Err(error) => {
                 tracing::error!(%error, "a refused delivery could not be set aside");
                 Ok(HashSet::new())
@@ -141,10 +160,10 @@ impl Outbox {
     }
 
     /// Tries until the patience ends; an ambiguous commit is made safe by dedupe.
-    async fn store_patiently(&self, mut events: Vec<Prepared>) -> Result<HashSet<String>, StoreError> {
+    async fn store_patiently(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
         let give_up = Instant::now() + PATIENCE;
         loop {
-            match self.store(&mut events).await {
+            match self.store(events).await {
                 Ok(new) => return Ok(new),
                 Err(error) if error.is_retryable() && Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -157,8 +176,8 @@ impl Outbox {
     async fn store(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
         let mut client = self.db.client().await?;
         join_phone_lanes(&client, events).await?;
-        let rows = collapse(events);
-        let new: HashSet<String> = insert(&mut client, &rows).await?.into_iter().collect();
+        let (rows, repeats) = collapse(events);
+        let new: HashSet<String> = insert(&mut client, &rows, &repeats).await?.into_iter().collect();
         metrics::counter!("events_stored_total").increment(u64::try_from(new.len()).unwrap_or(0));
         if !new.is_empty() {
             self.wake.notify_one();
@@ -166,18 +185,18 @@ impl Outbox {
         Ok(new)
     }
 
-    async fn refuge(&self, batch: Vec<Waiting>) {
-        let records = batch.iter().map(|waiting| record(&waiting.prepared)).collect();
+    async fn refuge(&self, events: &[Prepared], waiters: Vec<Waiter>) {
+        let records = events.iter().map(record).collect();
         let outcome = match self.spool.append(records).await {
             Ok(()) => Ok(Ack::Stored),
             Err(error) => {
-                tracing::error!(%error, deliveries = batch.len(), "deliveries could not be stored anywhere");
+                tracing::error!(%error, deliveries = events.len(), "deliveries could not be stored anywhere");
                 Err(IngestError::Unavailable)
             }
         };
-        for waiting in batch {
+        for (_, ack) in waiters {
             // The caller may have hung up; its delivery is stored all the same.
-            waiting.ack.send(outcome).ok();
+            ack.send(outcome).ok();
         }
     }
 
@@ -197,8 +216,8 @@ impl Outbox {
                 break;
             }
             for chunk in records.chunks(MAX_ROWS) {
-                let events: Vec<Prepared> = chunk.iter().flat_map(|record| self.reread(record)).collect();
-                if let Err(error) = self.store_all(events).await {
+                let mut events: Vec<Prepared> = chunk.iter().flat_map(|record| self.reread(record)).collect();
+                if let Err(error) = self.store_all(&mut events).await {
                     tracing::warn!(%error, "spool not drained yet");
                     return Duration::from_secs(1);
                 }
@@ -236,39 +255,43 @@ fn record(prepared: &Prepared) -> Record {
     Record::new(source, row.received_at, row.payload.clone())
 }
 
-/// The body written anew: numbers that JSON allows and jsonb does not are rounded.
-fn plainer(event: &mut Prepared) -> Prepared {
+/// What one commit takes: the first delivery and what waits behind it.
+fn gather(first: Waiting, queue: &mut mpsc::Receiver<Waiting>) -> (Vec<Prepared>, Vec<Waiter>) {
+    let mut bytes = 0;
+    let (mut events, mut waiters) = (Vec::new(), Vec::new());
+    let mut next = Some(first);
+    while let Some(waiting) = next {
+        bytes += waiting.prepared.row.payload.len();
+        waiters.push((waiting.prepared.row.dedupe_key.clone(), waiting.ack));
+        events.push(waiting.prepared);
+        let full = events.len() >= MAX_ROWS || bytes >= MAX_BYTES;
+        next = if full { None } else { queue.try_recv().ok() };
+    }
+    (events, waiters)
+}
+
+/// Writes the body anew: numbers that JSON allows and jsonb does not are rounded.
+fn write_anew(event: &mut Prepared) {
     if let Ok(value) = serde_json::from_str::<serde_json::Value>(&event.row.payload) {
         event.row.payload = value.to_string();
     }
-    event.clone()
 }
 
-fn answer(batch: Vec<Waiting>, mut new: HashSet<String>) {
-    for waiting in batch {
+fn answer(waiters: Vec<Waiter>, mut new: HashSet<String>) {
+    for (key, ack) in waiters {
         // The first of equal deliveries in a batch is the stored one.
-        let ack = if new.remove(&waiting.prepared.row.dedupe_key) {
-            Ack::Stored
-        } else {
-            Ack::Duplicate
-        };
-        waiting.ack.send(Ok(ack)).ok();
+        let outcome = if new.remove(&key) { Ack::Stored } else { Ack::Duplicate };
+        ack.send(Ok(outcome)).ok();
     }
 }
 
-/// One row per dedupe key. Consent of repeats is kept: applying it twice is
-/// harmless, losing it is not.
-fn collapse(events: &[Prepared]) -> Vec<NewEvent> {
-    let mut rows: Vec<NewEvent> = Vec::with_capacity(events.len());
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(events.len());
-    for prepared in events {
-        let at = *seen.entry(prepared.row.dedupe_key.as_str()).or_insert(rows.len());
-        match rows.get_mut(at) {
-            Some(first) => first.consent.extend(prepared.row.consent.iter().cloned()),
-            None => rows.push(prepared.row.clone()),
-        }
-    }
-    rows
+/// One row per dedupe key, and the repeats: their consent counts all the same.
+fn collapse(events: &[Prepared]) -> (Vec<&NewEvent>, Vec<&NewEvent>) {
+    let mut seen = HashSet::with_capacity(events.len());
+    events
+        .iter()
+        .map(|event| &event.row)
+        .partition(|row| seen.insert(row.dedupe_key.as_str()))
 }
 
 /// A delivery that names its person by id only joins the lane of that person's

@@ -78,19 +78,23 @@ lanes AS (
                                   arrivals = event_lanes.arrivals + 1)
 SELECT dedupe_key FROM ins";
 
-/// Stores a batch with its consent events in one commit and answers the dedupe
-/// keys that were new. A key that is missing was stored before, durably: the
+/// Stores a batch with its consent events, and those of `repeats` of its rows, in
+/// one commit and answers the dedupe keys that were new. A key that is missing was stored before, durably: the
 /// conflict clause waits for the other transaction.
 ///
 /// # Errors
 /// Any statement failure; nothing of the batch is stored then.
-pub async fn insert(client: &mut Client, batch: &[NewEvent]) -> Result<Vec<String>, StoreError> {
-    if batch.iter().all(|event| event.consent.is_empty()) {
+pub async fn insert(
+    client: &mut Client,
+    batch: &[&NewEvent],
+    repeats: &[&NewEvent],
+) -> Result<Vec<String>, StoreError> {
+    if batch.iter().chain(repeats).all(|event| event.consent.is_empty()) {
         return insert_rows(&*client, batch).await;
     }
     let transaction = client.transaction().await?;
     let stored = insert_rows(&transaction, batch).await?;
-    let changes = applicable(&transaction, batch, &stored).await?;
+    let changes = applicable(&transaction, batch.iter().chain(repeats).copied(), &stored).await?;
     if !changes.is_empty() {
         opt_outs::apply(&transaction, &changes).await?;
     }
@@ -103,7 +107,7 @@ pub async fn insert(client: &mut Client, batch: &[NewEvent]) -> Result<Vec<Strin
 /// our own write coming back, counts only once.
 async fn applicable<'a, C: GenericClient>(
     client: &C,
-    batch: &'a [NewEvent],
+    batch: impl Iterator<Item = &'a NewEvent>,
     stored: &[String],
 ) -> Result<Vec<&'a ConsentChange>, StoreError> {
     let mut changes = Vec::new();
@@ -123,9 +127,9 @@ async fn applicable<'a, C: GenericClient>(
     Ok(changes)
 }
 
-async fn insert_rows<C: GenericClient>(client: &C, batch: &[NewEvent]) -> Result<Vec<String>, StoreError> {
-    fn column<'a, T>(batch: &'a [NewEvent], pick: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
-        batch.iter().map(pick).collect()
+async fn insert_rows<C: GenericClient>(client: &C, batch: &[&NewEvent]) -> Result<Vec<String>, StoreError> {
+    fn column<'a, T>(batch: &[&'a NewEvent], pick: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
+        batch.iter().map(|event| pick(event)).collect()
     }
     let statement = client.prepare_cached(INSERT).await?;
     let rows = client
