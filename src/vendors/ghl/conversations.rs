@@ -127,14 +127,19 @@ impl GhlClient {
             ("contactId", contact.as_str()),
         ];
         let found = self
-            .look("search_conversations", &Route::new("/conversations/search"), &query)
+            .read_from(
+                CONVERSATIONS,
+                "search_conversations",
+                &Route::new("/conversations/search"),
+                &query,
+            )
             .await?;
         for conversation in array(&found, &["conversations"]).unwrap_or_default() {
             let Some(id) = text(conversation, &["id"]) else {
                 continue;
             };
             let route = Route::new("/conversations").id(&id)?.then("/messages");
-            let page = self.look("list_messages", &route, &[]).await?;
+            let page = self.read_from(CONVERSATIONS, "list_messages", &route, &[]).await?;
             // Live answers nest one level deeper than the documents (I#54).
             let messages = array(&page, &["messages.messages", "messages"]).unwrap_or_default();
             let same = messages.iter().find(|message| {
@@ -148,21 +153,6 @@ impl GhlClient {
             }
         }
         Ok(None)
-    }
-
-    async fn look(
-        &self,
-        name: &'static str,
-        route: &Route,
-        query: &[(&'static str, &str)],
-    ) -> Result<Value, VendorError> {
-        let operation = Operation {
-            name,
-            method: Method::GET,
-            version: CONVERSATIONS,
-            priority: Priority::Message,
-        };
-        self.call(operation, route, query, None).await
     }
 
     async fn record_as(&self, record: &MessageRecord, kind: usize) -> Result<String, VendorError> {

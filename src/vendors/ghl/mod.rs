@@ -172,9 +172,20 @@ impl GhlClient {
             Priority::Message | Priority::Contact | Priority::Background => self.lane.unwrap_or(own),
         }
     }
-
+    /// A read from the contacts service.
     async fn read(
         &self,
+        name: &'static str,
+        route: &Route,
+        query: &[(&'static str, &str)],
+    ) -> Result<Value, VendorError> {
+        self.read_from(CONTACTS, name, route, query).await
+    }
+
+    /// A read from the service of this `Version`.
+    async fn read_from(
+        &self,
+        version: HeaderValue,
         name: &'static str,
         route: &Route,
         query: &[(&'static str, &str)],
@@ -182,7 +193,7 @@ impl GhlClient {
         let operation = Operation {
             name,
             method: Method::GET,
-            version: CONTACTS,
+            version,
             priority: Priority::Contact,
         };
         self.call(operation, route, query, None).await
