@@ -88,7 +88,7 @@ impl Ground {
             .await
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let app = App::start(settings, db, listener).unwrap();
+        let app = App::start(settings, db, listener).await.unwrap();
         Daemon {
             address: app.address(),
             app,

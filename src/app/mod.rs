@@ -3,7 +3,9 @@
 
 mod bridges;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +101,7 @@ impl App {
     /// # Errors
     /// When the spool cannot be opened, a vendor client cannot be made, or the
     /// listener cannot be used.
-    pub fn start(settings: Settings, db: Db, listener: TcpListener) -> anyhow::Result<Self> {
+    pub async fn start(settings: Settings, db: Db, listener: TcpListener) -> anyhow::Result<Self> {
         let settings = Arc::new(settings);
         // The word lists take some milliseconds to load: not in a delivery's time.
         crate::compliance::classify("");
@@ -113,7 +115,9 @@ impl App {
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;
-        let spool = Spool::open(&settings.database.data_dir.join("spool")).context("opening the spool")?;
+        let spool = open_spool(&settings.database.data_dir.join("spool"))
+            .await
+            .context("opening the spool")?;
         let desk = Desk {
             db: db.clone(),
             vendors,
@@ -184,6 +188,20 @@ impl App {
         self.stops.ingest.cancel();
         join(self.tasks, &self.stops).await;
         self.db.close();
+    }
+}
+
+/// Opens the spool. A process that is just being spawned holds a copy of every
+/// open file for a moment, the lock of a daemon that has just stopped included.
+async fn open_spool(dir: &Path) -> std::io::Result<Spool> {
+    let give_up = Instant::now() + Duration::from_secs(1);
+    loop {
+        match Spool::open(dir) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

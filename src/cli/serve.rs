@@ -52,7 +52,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot listen on {}", settings.server.bind))?;
     let opened = open(&settings.database).await?;
     let db = app::open_database(opened.config.clone(), settings.database.pool_size).await?;
-    let mut app = App::start(settings, db, listener)?;
+    let mut app = App::start(settings, db, listener).await?;
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let lost_database = async {
         match &opened.embedded {

@@ -43,6 +43,8 @@ const DATABASE: &str = "df_middleware";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 /// How long processes of a killed server may hold its memory.
 const REMNANTS: Duration = Duration::from_secs(30);
+/// How long a lock may be held by nobody in particular; see `lock_patiently`.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Longer than the supervisor needs in the worst case.
 const STOP: Duration = Duration::from_secs(90);
 
@@ -99,7 +101,7 @@ pub struct Embedded {
 /// an earlier run that was killed is dealt with.
 pub async fn start(options: Options) -> Result<Embedded, EmbeddedError> {
     let dir = options.dir.clone();
-    let locked = spawn_blocking(move || place::lock(&dir)).await??;
+    let locked = lock_patiently(dir).await?;
     start_locked(options, locked).await
 }
 
@@ -170,6 +172,22 @@ async fn run(
                 sleep(Duration::from_millis(100)).await;
             }
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes the directory's lock. A process that is just being spawned holds a copy
+/// of every open file until it runs its own program, a lock given back a moment
+/// ago included; a true owner holds it longer.
+async fn lock_patiently(dir: PathBuf) -> Result<(PathBuf, File), EmbeddedError> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let wanted = dir.clone();
+        match spawn_blocking(move || place::lock(&wanted)).await? {
+            Err(EmbeddedError::InUse { .. }) if Instant::now() < give_up => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            outcome => return outcome,
         }
     }
 }

@@ -54,10 +54,14 @@ WITH input AS MATERIALIZED (
                          $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[])
       WITH ORDINALITY AS t(id, tbl, okey, source, etype, ent, ent_id, payload, dedupe, earlier, conv, nfrom, nto, at, since, ord)
       ORDER BY ord) t),
+-- `= ANY` of an array is an index scan whatever the planner guesses; a NOT EXISTS here became a scan of the table.
+seen AS MATERIALIZED (
+  SELECT dedupe_key, received_at FROM webhook_events WHERE dedupe_key = ANY ($10)
+  UNION ALL
+  SELECT dedupe_key, received_at FROM texting_webhook_events WHERE dedupe_key = ANY ($10)),
 fresh AS (
-  SELECT * FROM input i WHERE i.earlier IS NULL
-     OR (NOT EXISTS (SELECT 1 FROM webhook_events p WHERE p.dedupe_key = i.earlier AND p.received_at >= i.since)
-      AND NOT EXISTS (SELECT 1 FROM texting_webhook_events p WHERE p.dedupe_key = i.earlier AND p.received_at >= i.since))),
+  SELECT i.* FROM input i LEFT JOIN seen s ON s.dedupe_key = i.earlier AND s.received_at >= i.since
+   WHERE s.dedupe_key IS NULL),
 web AS (
   INSERT INTO webhook_events (seq, id, order_key, received_at, source, event_type, entity_type, entity_id, payload_json, dedupe_key)
   SELECT seq, id, okey, at, source, etype, ent, ent_id, payload::jsonb, dedupe FROM fresh

@@ -83,8 +83,12 @@ impl Spool {
             .create(true)
             .truncate(false)
             .open(&path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| io::Error::other("another daemon uses this data directory; give each its own DF_DATA_DIR"))?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another daemon uses this data directory; give each its own DF_DATA_DIR",
+            )
+        })?;
         let mut valid = 0;
         let mut reader = BufReader::new(&file);
         while let Some((_, length)) = next_record(&mut reader)? {

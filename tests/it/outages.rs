@@ -24,7 +24,9 @@ async fn deliveries_that_arrive_while_postgres_is_away_are_kept_and_processed_in
     let server = embedded::start(options()).await.unwrap();
     let settings = support::settings_for(&sandbox, home.path());
     let db = app::open_database(server.config(), 4).await.unwrap();
-    let app = App::start(settings, db, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let app = App::start(settings, db, TcpListener::bind("127.0.0.1:0").unwrap())
+        .await
+        .unwrap();
     let (client, base) = (support::client(), format!("http://{}", app.address()));
 
     server.stop().await.unwrap();

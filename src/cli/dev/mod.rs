@@ -59,7 +59,7 @@ pub(super) async fn dev(config: Option<&Path>, once: bool) -> anyhow::Result<Exi
     let opened = serve::open(&plan.settings.database).await?;
     let db = empty_database(&plan, &opened).await?;
     let secrets = plan.secrets.clone();
-    let mut app = App::start(plan.settings, db.clone(), listener)?;
+    let mut app = App::start(plan.settings, db.clone(), listener).await?;
     let mut stage = Stage::new(sandbox, db, base.clone(), secrets.clone(), timeline)?;
 
     let mut ending = attend(&mut app, &opened, &mut stops, async {

@@ -158,7 +158,7 @@ async fn start_app(sandbox: &Sandbox, data: &Path, config: Config, changes: &[(&
     let settings = settings(sandbox, data, changes);
     let db = app::open_database(config, settings.database.pool_size).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    App::start(settings, db, listener).unwrap()
+    App::start(settings, db, listener).await.unwrap()
 }
 
 /// A client that does not load the system's certificates.
