@@ -21,6 +21,8 @@
 mod bodies;
 #[path = "pipeline/calls.rs"]
 mod calls;
+#[path = "pipeline/cpu.rs"]
+mod cpu;
 #[path = "pipeline/drain.rs"]
 mod drain;
 #[path = "pipeline/house.rs"]

@@ -41,7 +41,7 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
         fact(),
     );
     table.row("WAL of the drain", run.drain_wal / count, "B/event", fact());
-    table.row("transactions of the drain", run.transactions / count, "/event", fact());
+    run.costs(table, count);
     table.note(
         "drain: timed from the daemon's start to the last event done; simulators and PostgreSQL share its cores.",
     );

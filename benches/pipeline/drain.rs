@@ -6,6 +6,7 @@ use df_middleware::sandbox::Sandbox;
 
 use crate::Scale;
 use crate::bodies::{self, Template};
+use crate::cpu::{Meter, Spent};
 use crate::house::{Ground, House, instant_sandbox};
 use crate::load::{Load, Until};
 use crate::table::{Table, at_least, fact};
@@ -33,7 +34,7 @@ pub(crate) async fn measure(house: &House, scale: Scale, table: &mut Table) {
         "B/event",
         fact(),
     );
-    table.row("transactions of the drain", run.transactions / count, "/event", fact());
+    run.costs(table, count);
 }
 
 /// What became of a backlog.
@@ -41,7 +42,16 @@ pub(crate) struct Drained {
     pub(crate) elapsed: Duration,
     pub(crate) ingest_wal: f64,
     pub(crate) drain_wal: f64,
-    pub(crate) transactions: f64,
+    transactions: f64,
+    spent: Spent,
+}
+
+impl Drained {
+    pub(crate) fn costs(&self, table: &mut Table, count: f64) {
+        table.row("transactions of the drain", self.transactions / count, "/event", fact());
+        table.row("CPU of PostgreSQL", self.spent.postgres, "µs/event", fact());
+        table.row("CPU of daemon and simulators", self.spent.own, "µs/event", fact());
+    }
 }
 
 /// Stores `count` deliveries while nobody works, then starts the daemon anew
@@ -69,11 +79,12 @@ pub(crate) async fn backlog(
     daemon.stop().await;
     ground.unpark().await;
     ground.checkpoint().await;
+    let meter = Meter::of(ground).await;
     let (before, transactions) = (ground.wal().await, commits(ground).await);
-    let began = Instant::now();
+    let (began, busy) = (Instant::now(), meter.read());
     let daemon = ground.daemon(sandbox).await;
-    ground.drained().await;
-    let elapsed = began.elapsed();
+    let looks = ground.drained().await;
+    let (elapsed, spent) = (began.elapsed(), meter.read().since(busy, count));
     let drain_wal = ground.wal().await - before;
     daemon.stop().await;
     ground.assert_done(count).await;
@@ -81,11 +92,12 @@ pub(crate) async fn backlog(
         elapsed,
         ingest_wal,
         drain_wal,
-        transactions: commits(ground).await - transactions,
+        transactions: commits(ground).await - transactions - looks as f64,
+        spent,
     }
 }
 
-/// Transactions of the daemon: all but those that looked on.
+/// Transactions in this database so far.
 async fn commits(ground: &Ground) -> f64 {
     // Backends report at most once a second.
     tokio::time::sleep(Duration::from_millis(1_200)).await;

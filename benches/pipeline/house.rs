@@ -106,18 +106,22 @@ impl Ground {
         self.sql.batch_execute(UNPARK).await.unwrap();
     }
 
-    /// Waits until no lane is left, which is when every event is done.
-    pub(crate) async fn drained(&self) {
+    /// Waits until no lane is left, which is when every event is done; answers
+    /// how often it looked.
+    pub(crate) async fn drained(&self) -> u64 {
         let statement = self
             .sql
             .prepare("SELECT EXISTS (SELECT 1 FROM event_lanes)")
             .await
             .unwrap();
         let deadline = Instant::now() + PATIENCE;
+        let mut looks = 1;
         while self.sql.query_one(&statement, &[]).await.unwrap().get(0) {
             assert!(Instant::now() < deadline, "events stay unfinished");
             tokio::time::sleep(Duration::from_millis(10)).await;
+            looks += 1;
         }
+        looks
     }
 
     /// The one number of a query.

@@ -40,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) elapsed: Duration,
     /// Of each delivery, ascending.
     pub(crate) latencies: Vec<Duration>,
+    /// Processor seconds of the load generator itself.
+    pub(crate) cost: f64,
 }
 
 impl Sent {
@@ -76,6 +78,7 @@ impl Load {
     }
 
     async fn send(self) -> Sent {
+        let before = crate::cpu::of_this_thread();
         let connections = self.connections;
         let load = Rc::new(self);
         let next = Rc::new(Cell::new(0u64));
@@ -95,6 +98,7 @@ impl Load {
         sent.elapsed = began.elapsed();
         sent.count = sent.latencies.len() as u64;
         sent.latencies.sort_unstable();
+        sent.cost = crate::cpu::of_this_thread() - before;
         sent
     }
 }

@@ -82,6 +82,7 @@ impl Pgbench {
             count: latencies.len() as u64,
             elapsed: Duration::from_secs_f64(latencies.len() as f64 / rate),
             latencies,
+            cost: 0.0,
         }
     }
 }

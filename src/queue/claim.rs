@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
+use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
 use crate::domain::{Event, EventTable};
@@ -28,8 +30,43 @@ pub(crate) struct ClaimedLane {
 /// One event of a claimed lane.
 #[derive(Debug)]
 pub(crate) struct ClaimedEvent {
-    pub(crate) event: Event,
+    /// Without its payload.
+    event: Event,
+    payload: Vec<u8>,
     pub(crate) quarantined: bool,
+}
+
+impl ClaimedEvent {
+    /// The event with its payload read: the work of the lane's own task, for the
+    /// loop that claims has many to hand out. `Err` when the payload is beyond
+    /// what we read (a number out of range, too deep).
+    pub(crate) fn open(self) -> Result<Event, Event> {
+        match serde_json::from_slice(&self.payload) {
+            Ok(payload) => Ok(Event { payload, ..self.event }),
+            Err(_) => Err(self.event),
+        }
+    }
+
+    /// The event without its payload.
+    pub(crate) fn envelope(&self) -> &Event {
+        &self.event
+    }
+}
+
+/// `jsonb` as it travels: a version byte, then text.
+struct Unread<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Unread<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        raw.split_first()
+            .filter(|(version, _)| **version == 1)
+            .map(|(_, text)| Self(text))
+            .ok_or_else(|| "jsonb of an unknown version".into())
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
 }
 
 /// What one claim may take.
@@ -51,6 +88,8 @@ pub(crate) struct Claimed {
 }
 
 // `= ANY (ARRAY(SELECT …))` is an InitPlan: it cannot turn into a scan of the whole table.
+// A claim need not outlive the server: what is lost of it is claimed again. So
+// its commit waits for no disk; announcements and results, which do, follow it.
 const CLAIM: &str = "
 WITH c AS (
   SELECT key, ready_at FROM event_lanes
@@ -87,7 +126,7 @@ txt AS (UPDATE texting_webhook_events t SET status = 'processing'
 SELECT e.key, e.epoch, e.tail_seq, e.claims, e.tbl, e.id, e.seq, e.source, e.event_type, e.entity_type, e.entity_id,
        e.payload_json, e.received_at, e.attempts,
        EXISTS (SELECT 1 FROM quarantine_events q WHERE q.event_id = e.id::text AND q.event_source = e.tbl),
-       (SELECT min(ready_at) FROM c), e.arrivals
+       (SELECT min(ready_at) FROM c), e.arrivals, (SELECT set_config('synchronous_commit', 'off', true))
   FROM e ORDER BY e.key, e.seq";
 
 /// Takes lanes. A lane may come back without events: it must be released, for
@@ -143,12 +182,13 @@ fn claimed_event(row: &Row) -> Result<Option<ClaimedEvent>, StoreError> {
         event_type: row.get(8),
         entity_type: row.get(9),
         entity_id: row.get(10),
-        payload: row.get(11),
+        payload: Value::Null,
         received_at: row.get(12),
         attempts: row.get(13),
     };
     Ok(Some(ClaimedEvent {
         event,
+        payload: row.get::<_, Unread<'_>>(11).0.to_vec(),
         quarantined: row.get(14),
     }))
 }

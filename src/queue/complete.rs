@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
+use uuid::Uuid;
 
 use crate::domain::{EventStatus, EventTable, LogEntry};
 use crate::store::StoreError;
@@ -44,6 +45,11 @@ pub(crate) struct FinishedEvent {
 
 // `lk` locks the rows and so reads the newest tail: "nothing left" decided from
 // a snapshot would lose the wake-up of an event stored at the same moment.
+// `= ANY (ARRAY(…))` and `coalesce(… IN …)` are fences: the planner, who takes
+// every list here for short, cannot turn them into loops over loops. Events that
+// simply ended (`plain`) need no join; the others are few. `status` and not
+// `processed_at` tells what is open: the latter would invite a walk through the
+// index of everything that waits.
 const COMPLETE: &str = "
 WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
                           AS f(key, epoch, through, wait, arrivals)),
@@ -53,48 +59,66 @@ lk AS MATERIALIZED (
     FROM event_lanes l JOIN fin f ON l.key = f.key AND l.epoch = f.epoch
    WHERE l.key = ANY ($1) ORDER BY l.key FOR UPDATE OF l),
 ok AS MATERIALIZED (
-  SELECT d.* FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::smallint[], $10::text[], $26::bigint[])
+  SELECT d.*, d.st = 'done' AND d.err IS NULL AS plain
+    FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::smallint[], $10::text[], $26::bigint[])
       AS d(seq, key, tbl, st, att, err, epoch)
-   WHERE d.epoch = ANY (ARRAY(SELECT epoch FROM lk))),
+   WHERE coalesce(d.epoch IN (SELECT epoch FROM lk), false)),
 web AS (
+  UPDATE webhook_events e SET status = 'done', error_message = NULL, processed_at = clock_timestamp()
+   WHERE e.seq = ANY (ARRAY(SELECT seq FROM ok WHERE tbl = 'webhook' AND plain)) AND e.status IN ('pending', 'processing')
+  RETURNING e.seq),
+txt AS (
+  UPDATE texting_webhook_events e SET status = 'done', error_message = NULL, processed_at = clock_timestamp()
+   WHERE e.seq = ANY (ARRAY(SELECT seq FROM ok WHERE tbl = 'texting' AND plain)) AND e.status IN ('pending', 'processing')
+  RETURNING e.seq),
+web_else AS (
   UPDATE webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
          processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
-    FROM ok WHERE ok.tbl = 'webhook' AND e.seq = ok.seq AND e.order_key = ok.key AND e.processed_at IS NULL
-     AND e.seq = ANY ($5) RETURNING e.seq),
-txt AS (
+    FROM ok WHERE e.seq = ok.seq AND ok.tbl = 'webhook' AND NOT ok.plain AND e.status IN ('pending', 'processing')
+  RETURNING e.seq),
+txt_else AS (
   UPDATE texting_webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
          processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
-    FROM ok WHERE ok.tbl = 'texting' AND e.seq = ok.seq AND e.order_key = ok.key AND e.processed_at IS NULL
-     AND e.seq = ANY ($5) RETURNING e.seq),
+    FROM ok WHERE e.seq = ok.seq AND ok.tbl = 'texting' AND NOT ok.plain AND e.status IN ('pending', 'processing')
+  RETURNING e.seq),
 log AS (
-  INSERT INTO sync_log (direction, entity_type, entity_id, source_id, target_id, status, started_at, finished_at,
+  INSERT INTO sync_log (id, direction, entity_type, entity_id, source_id, target_id, status, started_at, finished_at,
                         error_message, correlation_id, decisions)
-  SELECT g.dir, g.ent, g.ent_id, g.src, g.tgt, g.st, g.at, clock_timestamp(), g.msg, g.corr, g.dec::jsonb
+  SELECT g.id, g.dir, g.ent, g.ent_id, g.src, g.tgt, g.st, g.at, clock_timestamp(), g.msg, g.corr, g.dec::jsonb
     FROM unnest($11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-                $18::timestamptz[], $19::text[], $20::text[], $21::text[], $27::bigint[])
-      AS g(seq, dir, ent, ent_id, src, tgt, st, at, msg, corr, dec, epoch)
-   WHERE g.epoch = ANY (ARRAY(SELECT epoch FROM lk)) AND g.seq = ANY (ARRAY(SELECT seq FROM web UNION ALL SELECT seq FROM txt))),
+                $18::timestamptz[], $19::text[], $20::text[], $21::text[], $27::bigint[], $28::uuid[])
+      AS g(seq, dir, ent, ent_id, src, tgt, st, at, msg, corr, dec, epoch, id)
+   WHERE coalesce(g.epoch IN (SELECT epoch FROM lk), false)
+     AND coalesce(g.seq IN (SELECT seq FROM web UNION ALL SELECT seq FROM txt
+                            UNION ALL SELECT seq FROM web_else UNION ALL SELECT seq FROM txt_else), false)),
 eff AS (
   UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
-    FROM unnest($22::text[], $23::text[], $24::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step),
+    FROM unnest($22::text[], $23::text[], $24::text[]) AS c(step, vendor_id, fingerprint)
+   WHERE f.step = c.step AND f.step = ANY ($22)),
 del AS (
-  DELETE FROM event_lanes l USING lk WHERE l.key = lk.key AND l.key = ANY ($1) AND lk.empty),
+  DELETE FROM event_lanes l WHERE l.key = ANY (ARRAY(SELECT key FROM lk WHERE empty))),
 upd AS (
   UPDATE event_lanes l SET ready_at = now() + coalesce(lk.wait, 0) * interval '1 second', owner = NULL,
          attempts = CASE WHEN lk.through < 0 THEN l.attempts ELSE 0 END
-    FROM lk WHERE l.key = lk.key AND l.key = ANY ($1) AND NOT lk.empty)
-SELECT key, epoch FROM lk";
+    FROM lk WHERE l.key = lk.key AND NOT lk.empty AND l.key = ANY (ARRAY(SELECT key FROM lk WHERE NOT empty)))
+SELECT key, epoch, NOT empty AND wait IS NULL FROM lk";
 
-/// Stores the results of many lanes and answers which runs, by `(key, epoch)`,
-/// were still ours. One batch may hold two runs of a lane: epochs never repeat.
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Completed {
+    /// Which runs, by `(key, epoch)`, were still ours.
+    pub(crate) runs: HashSet<(i64, i64)>,
+    /// Whether a lane of them is ready again at once.
+    pub(crate) more: bool,
+}
+
+/// Stores the results of many lanes and answers which runs were still ours. One
+/// batch may hold two runs of a lane: epochs never repeat.
 /// Confirmed effects are stored even for a fenced lane: the write did happen.
 ///
 /// # Errors
 /// Any statement failure; nothing is stored then and the call may be repeated.
-pub(crate) async fn complete<C: GenericClient>(
-    client: &C,
-    finished: &[FinishedLane],
-) -> Result<HashSet<(i64, i64)>, StoreError> {
+pub(crate) async fn complete<C: GenericClient>(client: &C, finished: &[FinishedLane]) -> Result<Completed, StoreError> {
     let events: Vec<(&FinishedLane, &FinishedEvent)> = finished
         .iter()
         .flat_map(|lane| lane.events.iter().map(move |event| (lane, event)))
@@ -148,8 +172,13 @@ pub(crate) async fn complete<C: GenericClient>(
                 &finished.iter().map(|l| l.arrivals).collect::<Vec<_>>(),
                 &events.iter().map(|(lane, _)| lane.epoch).collect::<Vec<_>>(),
                 &log_epochs,
+                // Time-ordered: new rows share a page of the index.
+                &logs.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
             ],
         )
         .await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(Completed {
+        runs: rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        more: rows.iter().any(|row| row.get(2)),
+    })
 }

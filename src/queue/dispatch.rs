@@ -90,7 +90,9 @@ impl Engine {
         let mut renew_at = Instant::now() + self.limits.lease / 3;
         let mut grace_ends: Option<Instant> = None;
         loop {
-            flight.store_finished().await;
+            // Lanes that are about to end join the batch.
+            tokio::task::yield_now().await;
+            flight.start_storing();
             if draining.is_cancelled() {
                 let ends = *grace_ends.get_or_insert_with(|| Instant::now() + grace);
                 if flight.is_empty() || Instant::now() >= ends + HAND_BACK {
@@ -99,17 +101,14 @@ impl Engine {
                 if Instant::now() >= ends {
                     flight.abort_all();
                 }
-            } else if due {
-                due = flight.claim_more().await;
+            } else if due && flight.start_claiming() {
+                due = false;
             }
             if Instant::now() >= renew_at {
                 flight.renew().await;
                 renew_at = Instant::now() + self.limits.lease / 3;
             }
             flight.abort_overdue();
-            if due && !draining.is_cancelled() && flight.room() > 0 {
-                continue;
-            }
             let poll = self.limits.poll.mul_f64(0.75 + rand::random::<f64>() / 2.0);
             let wake_at = [
                 Some(Instant::now() + poll),
@@ -122,7 +121,7 @@ impl Engine {
             .min()
             .unwrap_or(renew_at);
             tokio::select! {
-                more = flight.next_finished() => due |= more,
+                more = flight.next() => due |= more,
                 () = self.wake.notified() => due = true,
                 () = tokio::time::sleep_until(wake_at) => due = true,
                 () = draining.cancelled(), if grace_ends.is_none() => {}

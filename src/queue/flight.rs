@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::claim::{Claimed, ClaimedLane, Want, claim};
+use super::claim::{Claimed, ClaimedLane, claim};
 use super::complete::{FinishedLane, complete};
 use super::dispatch::Engine;
 use super::lane::Stops;
@@ -37,7 +37,9 @@ struct Running {
     abort: CancellationToken,
 }
 
-/// The lanes in flight of one [`Engine::run`].
+/// The lanes in flight of one [`Engine::run`]. One claim and one storing of
+/// results may be under way at the same time, and lanes run meanwhile: what
+/// finishes during a commit makes up the next one.
 pub(super) struct Flight<'a> {
     engine: &'a Arc<Engine>,
     draining: CancellationToken,
@@ -45,11 +47,31 @@ pub(super) struct Flight<'a> {
     tasks: JoinSet<()>,
     results: mpsc::UnboundedSender<FinishedLane>,
     inbox: mpsc::UnboundedReceiver<FinishedLane>,
-    /// Run, and not yet stored.
+    /// Run, and not yet being stored.
     finished: Vec<FinishedLane>,
+    storing: Option<JoinHandle<Stored>>,
     store_at: Instant,
+    claiming: Option<JoinHandle<Taken>>,
+    /// Whether the last claim left lanes behind.
+    backlog: bool,
     watermark: DateTime<Utc>,
     full_scan_at: Instant,
+}
+
+/// How a claim ended.
+struct Taken {
+    places: usize,
+    valid_until: Instant,
+    outcome: Result<Claimed, StoreError>,
+}
+
+/// How the storing of a batch ended.
+#[derive(Default)]
+struct Stored {
+    /// To be tried again.
+    unstored: Vec<FinishedLane>,
+    /// Whether a lane of the batch has more to do at once.
+    more: bool,
 }
 
 impl<'a> Flight<'a> {
@@ -63,58 +85,76 @@ impl<'a> Flight<'a> {
             results,
             inbox,
             finished: Vec::new(),
+            storing: None,
             store_at: Instant::now(),
+            claiming: None,
+            backlog: false,
             watermark: DateTime::UNIX_EPOCH,
             full_scan_at: Instant::now(),
         }
     }
 
-    /// Whether nothing runs and nothing waits to be stored.
+    /// Whether nothing runs, is claimed or waits to be stored.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.finished.is_empty()
+        self.running.is_empty() && self.finished.is_empty() && self.storing.is_none() && self.claiming.is_none()
     }
 
     /// Places for further lanes. Results that cannot be stored take places too.
-    pub(super) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         let taken = self.running.len() + self.finished.len();
         (self.engine.limits.concurrency * LANES_PER_SLOT).saturating_sub(taken)
     }
 
-    /// Takes lanes into every free place; answers whether more may be waiting.
-    pub(super) async fn claim_more(&mut self) -> bool {
-        let room = self.room();
-        if room == 0 {
-            return true;
+    /// Begins to take lanes into the free places, unless that is under way or
+    /// not worth a statement yet: as long as lanes wait for their turn, places
+    /// are filled by the dozen. Answers whether it began.
+    pub(super) fn start_claiming(&mut self) -> bool {
+        let (places, slots) = (self.room(), self.engine.limits.concurrency);
+        let worthwhile = places >= slots || (places > 0 && self.running.len() < slots);
+        if self.claiming.is_some() || !worthwhile {
+            return false;
         }
         if Instant::now() >= self.full_scan_at {
             self.watermark = DateTime::UNIX_EPOCH;
             self.full_scan_at = Instant::now() + FULL_SCAN_EVERY;
         }
-        let lanes = i64::try_from(room).unwrap_or(i64::MAX);
+        let lanes = i64::try_from(places).unwrap_or(i64::MAX);
         let want = self.engine.want(lanes, EVENTS_PER_LANE, self.watermark);
         let valid_until = self.valid_from_now();
-        match self.try_claim(want).await {
+        let engine = Arc::clone(self.engine);
+        self.claiming = Some(tokio::spawn(async move {
+            let outcome = match engine.db.client().await {
+                Ok(client) => claim(&client, engine.owner, want).await,
+                Err(error) => Err(error),
+            };
+            Taken {
+                places,
+                valid_until,
+                outcome,
+            }
+        }));
+        true
+    }
+
+    /// Runs what a claim took; answers whether more may be waiting.
+    fn took(&mut self, taken: Taken) -> bool {
+        match taken.outcome {
             Ok(claimed) => {
                 // The database's clock throughout: ours may be wrong.
                 if let Some(oldest) = claimed.oldest {
                     self.watermark = oldest - WATERMARK_SLACK;
                 }
-                let full = claimed.lanes.len() == room;
+                self.backlog = claimed.lanes.len() >= taken.places;
                 for lane in claimed.lanes {
-                    self.start(lane, valid_until);
+                    self.start(lane, taken.valid_until);
                 }
-                full
+                self.backlog
             }
             Err(error) => {
                 tracing::warn!(%error, "claim failed; trying again");
                 false
             }
         }
-    }
-
-    async fn try_claim(&self, want: Want) -> Result<Claimed, StoreError> {
-        let client = self.engine.db.client().await?;
-        claim(&client, self.engine.owner, want).await
     }
 
     /// How long a lease taken now holds by our clock, with a margin for the call
@@ -146,21 +186,32 @@ impl<'a> Flight<'a> {
         });
     }
 
-    /// Waits for a lane to end. True when one did, for it may have freed room.
-    pub(super) async fn next_finished(&mut self) -> bool {
-        if !self.finished.is_empty() {
-            tokio::time::sleep_until(self.store_at).await;
-            return false;
+    /// Waits for a lane, a claim or a storing to end. True when a claim may find
+    /// more than before.
+    pub(super) async fn next(&mut self) -> bool {
+        let wait = self.store_at;
+        let held_back = self.storing.is_none() && !self.finished.is_empty();
+        tokio::select! {
+            Some(lane) = self.inbox.recv() => {
+                self.finished.push(lane);
+                self.backlog
+            }
+            Some(stored) = ended(&mut self.storing) => {
+                if !stored.unstored.is_empty() {
+                    self.finished.extend(stored.unstored);
+                    self.store_at = Instant::now() + STORE_PAUSE;
+                }
+                stored.more || self.backlog
+            }
+            Some(taken) = ended(&mut self.claiming) => self.took(taken),
+            () = tokio::time::sleep_until(wait), if held_back => false,
         }
-        if let Some(lane) = self.inbox.recv().await {
-            self.finished.push(lane);
-        }
-        true
     }
 
-    /// Tries once to store the results at hand. While PostgreSQL is away they
-    /// are kept: the leases may run out meanwhile, and then the fence decides.
-    pub(super) async fn store_finished(&mut self) {
+    /// Begins to store the results at hand, unless that is under way. While
+    /// PostgreSQL is away they are kept: the leases may run out meanwhile, and
+    /// then the fence decides.
+    pub(super) fn start_storing(&mut self) {
         while let Ok(lane) = self.inbox.try_recv() {
             self.finished.push(lane);
         }
@@ -169,10 +220,10 @@ impl<'a> Flight<'a> {
                 tracing::error!(%error, "a lane ended badly; its lease will run out");
             }
         }
-        if self.finished.is_empty() || Instant::now() < self.store_at {
+        if self.finished.is_empty() || self.storing.is_some() || Instant::now() < self.store_at {
             return;
         }
-        let batch = std::mem::take(&mut self.finished);
+        let mut batch = std::mem::take(&mut self.finished);
         for lane in &batch {
             // The key may be ours again under a newer epoch.
             if self
@@ -183,43 +234,8 @@ impl<'a> Flight<'a> {
                 self.running.remove(&lane.key);
             }
         }
-        match self.try_complete(&batch).await {
-            Ok(()) => {}
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "storing results failed; trying again");
-                self.finished = batch;
-                self.store_at = Instant::now() + STORE_PAUSE;
-            }
-            Err(error) => {
-                tracing::error!(%error, lanes = batch.len(), "results refused; storing them one by one");
-                self.complete_singly(batch).await;
-            }
-        }
-    }
-
-    async fn try_complete(&self, batch: &[FinishedLane]) -> Result<(), StoreError> {
-        let client = self.engine.db.client().await?;
-        let ours = complete(&client, batch).await?;
-        let fenced = batch
-            .iter()
-            .filter(|lane| !ours.contains(&(lane.key, lane.epoch)))
-            .count();
-        if fenced > 0 {
-            metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
-            tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
-        }
-        Ok(())
-    }
-
-    /// One bad row must not take the others' results with it.
-    async fn complete_singly(&mut self, batch: Vec<FinishedLane>) {
-        for lane in batch {
-            match self.try_complete(std::slice::from_ref(&lane)).await {
-                Ok(()) => {}
-                Err(error) if error.is_retryable() => self.finished.push(lane),
-                Err(error) => tracing::error!(%error, lane = lane.key, "result not stored; the lane will run again"),
-            }
-        }
+        batch.sort_unstable_by_key(|lane| lane.key);
+        self.storing = Some(tokio::spawn(store(Arc::clone(self.engine), batch)));
     }
 
     /// Extends the leases; ends what is no longer surely ours.
@@ -270,4 +286,69 @@ impl<'a> Flight<'a> {
             lane.abort.cancel();
         }
     }
+}
+
+/// The result of a task, once it ends; never, when there is none. `None` when it
+/// ended badly.
+async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    let Some(handle) = task else {
+        return std::future::pending().await;
+    };
+    let result = handle.await;
+    *task = None;
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            tracing::error!(%error, "a claim or the storing of results ended badly; leases will run out");
+            None
+        }
+    }
+}
+
+/// Tries once to store a batch.
+async fn store(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stored {
+    match try_complete(&engine, &batch).await {
+        Ok(more) => Stored {
+            unstored: Vec::new(),
+            more,
+        },
+        Err(error) if error.is_retryable() => {
+            tracing::warn!(%error, "storing results failed; trying again");
+            Stored {
+                unstored: batch,
+                more: false,
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, lanes = batch.len(), "results refused; storing them one by one");
+            store_singly(&engine, batch).await
+        }
+    }
+}
+
+/// One bad row must not take the others' results with it.
+async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
+    let mut all = Stored::default();
+    for lane in batch {
+        match try_complete(engine, std::slice::from_ref(&lane)).await {
+            Ok(more) => all.more |= more,
+            Err(error) if error.is_retryable() => all.unstored.push(lane),
+            Err(error) => tracing::error!(%error, lane = lane.key, "result not stored; the lane will run again"),
+        }
+    }
+    all
+}
+
+async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
+    let client = engine.db.client().await?;
+    let ours = complete(&client, batch).await?;
+    let fenced = batch
+        .iter()
+        .filter(|lane| !ours.runs.contains(&(lane.key, lane.epoch)))
+        .count();
+    if fenced > 0 {
+        metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
+        tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
+    }
+    Ok(ours.more)
 }

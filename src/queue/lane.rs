@@ -84,11 +84,11 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             || stops.abort.is_cancelled()
             || (finished.through > 0 && started.elapsed() > TIME_SLICE);
         if later {
-            finished.events.push(hand_back(&claimed.event));
+            finished.events.push(hand_back(claimed.envelope()));
             continue;
         }
         let poison = lane.claims > POISON_CLAIMS;
-        let seq = claimed.event.seq;
+        let seq = claimed.envelope().seq;
         let (event, wait) = run_event(
             claimed,
             poison,
@@ -130,7 +130,11 @@ async fn run_event(
     stops: &Stops,
     confirmed: &mut Vec<Confirmed>,
 ) -> (FinishedEvent, Duration) {
-    let ClaimedEvent { event, quarantined } = claimed;
+    let quarantined = claimed.quarantined;
+    let (event, readable) = match claimed.open() {
+        Ok(event) => (event, true),
+        Err(event) => (event, false),
+    };
     let mut record = hand_back(&event);
     record.started_at = Utc::now();
     if quarantined {
@@ -141,6 +145,8 @@ async fn run_event(
     }
     let verdict = if poison {
         Err(Failure::permanent("poison: the process ended whenever this event ran"))
+    } else if !readable {
+        Err(Failure::permanent("the payload is beyond what can be read"))
     } else {
         tokio::select! {
             biased;

@@ -12,7 +12,7 @@ const RENEW: &str = "
 UPDATE event_lanes l SET ready_at = now() + $3::float8 * interval '1 second'
   FROM unnest($1::bigint[], $2::bigint[]) AS r(key, epoch)
  WHERE l.key = r.key AND l.epoch = r.epoch AND l.key = ANY ($1)
-RETURNING l.key";
+RETURNING l.key, (SELECT set_config('synchronous_commit', 'off', true))";
 
 /// Extends the leases of `(key, epoch)` pairs and answers the keys still ours.
 ///

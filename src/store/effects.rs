@@ -82,12 +82,12 @@ opposite AS (
    WHERE x.vendor = e.vendor AND x.entity_id = e.entity_id AND x.fingerprint = e.replaces),
 confirm AS (
   UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
-    FROM unnest($9::text[], $10::text[], $11::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step)
+    FROM unnest($9::text[], $10::text[], $11::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step AND f.step = ANY ($9))
 SELECT EXISTS (SELECT 1 FROM fence), (SELECT state FROM old), (SELECT vendor_id FROM old), (SELECT fingerprint FROM old)";
 
 const CONFIRM: &str = "
 UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
-  FROM unnest($1::text[], $2::text[], $3::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step";
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS c(step, vendor_id, fingerprint) WHERE f.step = c.step AND f.step = ANY ($1)";
 
 /// Announces a write together with the echoes it will cause, and confirms the
 /// run's earlier writes, in one round trip.
