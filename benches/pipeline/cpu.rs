@@ -28,13 +28,13 @@ pub(crate) struct Spent {
 impl Meter {
     pub(crate) async fn of(ground: &Ground) -> Self {
         let backend = ground.number("SELECT pg_backend_pid()").await as u32;
-        let postmaster = stat(&format!("/proc/{backend}/stat")).expect("a backend")[1] as u32;
+        let postmaster = stat(format!("/proc/{backend}/stat")).expect("a backend")[1] as u32;
         Self { postmaster }
     }
 
     pub(crate) fn read(self) -> Spent {
         let own = stat("/proc/self/stat").unwrap();
-        let server = stat(&format!("/proc/{}/stat", self.postmaster)).expect("the server");
+        let server = stat(format!("/proc/{}/stat", self.postmaster)).expect("the server");
         let mut postgres = server[11] + server[12] + server[13] + server[14];
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let Some(fields) = stat(entry.path().join("stat")) else {

@@ -38,12 +38,12 @@ pub(crate) struct ClaimedEvent {
 
 impl ClaimedEvent {
     /// The event with its payload read: the work of the lane's own task, for the
-    /// loop that claims has many to hand out. `Err` when the payload is beyond
-    /// what we read (a number out of range, too deep).
-    pub(crate) fn open(self) -> Result<Event, Event> {
+    /// loop that claims has many to hand out. False, and an event without its
+    /// payload, when that is beyond what we read (a number out of range, too deep).
+    pub(crate) fn open(self) -> (Event, bool) {
         match serde_json::from_slice(&self.payload) {
-            Ok(payload) => Ok(Event { payload, ..self.event }),
-            Err(_) => Err(self.event),
+            Ok(payload) => (Event { payload, ..self.event }, true),
+            Err(_) => (self.event, false),
         }
     }
 

@@ -131,10 +131,7 @@ async fn run_event(
     confirmed: &mut Vec<Confirmed>,
 ) -> (FinishedEvent, Duration) {
     let quarantined = claimed.quarantined;
-    let (event, readable) = match claimed.open() {
-        Ok(event) => (event, true),
-        Err(event) => (event, false),
-    };
+    let (event, readable) = claimed.open();
     let mut record = hand_back(&event);
     record.started_at = Utc::now();
     if quarantined {
