@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
 use crate::queue::{Engine, Limits, RetryPolicy};
 use crate::router::Router;
+use crate::store::announcer::Announcer;
 use crate::store::spool::Spool;
 use crate::store::{self, Db};
 use crate::sync::{Desk, Rules};
@@ -67,6 +68,7 @@ impl Task {
 struct Stops {
     ingest: CancellationToken,
     workers: CancellationToken,
+    ledger: CancellationToken,
 }
 
 impl std::fmt::Debug for App {
@@ -118,8 +120,10 @@ impl App {
         let spool = open_spool(&settings.database.data_dir.join("spool"))
             .await
             .context("opening the spool")?;
+        let (announcer, announcements) = Announcer::new(db.clone());
         let desk = Desk {
             db: db.clone(),
+            announcer,
             vendors,
             spool: spool.clone(),
             rules,
@@ -142,6 +146,7 @@ impl App {
         let handle = server.handle();
         let stops = Stops::default();
         let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        tasks.push(Task::spawn("ledger", announcements.run(stops.ledger.clone()).boxed()));
         if let Some(handle) = metrics {
             tasks.push(Task::spawn(
                 "metrics",
@@ -213,7 +218,13 @@ async fn join(tasks: Vec<Task>, stops: &Stops) {
         report(task).await;
     }
     stops.workers.cancel();
+    let (ledger, rest): (Vec<Task>, Vec<Task>) = rest.into_iter().partition(|task| task.name == "ledger");
     for task in rest {
+        report(task).await;
+    }
+    // The last runs still announced their writes.
+    stops.ledger.cancel();
+    for task in ledger {
         report(task).await;
     }
 }

@@ -3,10 +3,12 @@
 //! Validity is deliberately not required: an opt-out must be registered even
 //! for a number whose area code is newer than the metadata (vendors/texting.md 4).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use unicode_normalization::UnicodeNormalization;
 
 /// How the writer of a number meant it. Vendors that send full international
 /// digits without `+` must not be read as national numbers.
@@ -69,11 +71,13 @@ impl Phone {
 /// Removes what copies and keyboards add (marks that print nothing, full-width
 /// forms, a `tel:` prefix) and keeps the rest for the parser.
 fn clean(raw: &str) -> String {
-    use unicode_normalization::UnicodeNormalization;
-    let folded: String = raw
-        .nfkc()
-        .filter(|c| !c.is_control() && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'))
-        .collect();
+    let folded: Cow<'_, str> = if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        raw.into()
+    } else {
+        raw.nfkc()
+            .filter(|c| !c.is_control() && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'))
+            .collect()
+    };
     let trimmed = folded.trim();
     trimmed.strip_prefix("tel:").unwrap_or(trimmed).to_owned()
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::compliance::{Kind as Word, VendorSignal, decide};
-use crate::domain::{Cause, ConsentChange, Entity, Move, Phone, PhoneHint, TextDirection};
+use crate::domain::{AlowareContact, Cause, ConsentChange, Entity, GhlContact, Move, Phone, PhoneHint, TextDirection};
 use crate::loops::echo;
 use crate::wire::{aloware, ghl, texting};
 
@@ -98,12 +98,11 @@ fn opted_out_code(code: Option<&str>) -> bool {
 /// its do-not-call flag.
 pub(super) fn of_aloware(
     delivery: &aloware::Delivery<'_>,
+    contact: &AlowareContact,
     payload: &Value,
-    hint: &PhoneHint,
     own: &[Phone],
     now: DateTime<Utc>,
 ) -> Vec<ConsentChange> {
-    let contact = delivery.contact(hint);
     let Some(phone) = contact.phone.as_ref().filter(|phone| !own.contains(phone)) else {
         return Vec::new();
     };
@@ -137,6 +136,7 @@ pub(super) fn of_aloware(
 /// Consent in a GHL delivery: texts that came in through GHL, and do-not-disturb.
 pub(super) fn of_ghl(
     delivery: &ghl::Delivery<'_>,
+    contact: GhlContact,
     hint: &PhoneHint,
     own: &[Phone],
     now: DateTime<Utc>,
@@ -149,7 +149,6 @@ pub(super) fn of_ghl(
         }
         return from_text(&phone, &body, None, "ghl", at);
     }
-    let contact = delivery.contact(hint);
     let (Some(phone), Some(dnd)) = (contact.phone, contact.dnd) else {
         return Vec::new();
     };

@@ -4,9 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, notes};
-use crate::domain::{Entity, Flow, GhlContactId, LogEntry, TextDirection};
-use crate::loops::echo;
-use crate::store::effects::{Echo, Prior};
+use crate::domain::{Entity, Flow, LogEntry, TextDirection};
 use crate::wire::aloware::{Delivery, Kind};
 
 /// Brings a call's note and tags onto the person's GHL contact. The start of a
@@ -34,63 +32,19 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     };
     let marker = notes::marker("call", &call_id);
     let body = format!("{}\n{marker}", note_text(delivery));
-    notes::put(
-        desk,
-        ledger,
-        &contact,
-        &format!("aloware:call:{call_id}:note"),
-        &marker,
-        &body,
-    )
-    .await?;
-    put_tags(
-        desk,
-        ledger,
-        &contact,
-        &format!("aloware:call:{call_id}:tags"),
-        &tags(delivery),
-    )
-    .await?;
+    let note = notes::Note {
+        step: &format!("aloware:call:{call_id}:note"),
+        marker: &marker,
+        body: &body,
+    };
+    let tags_step = format!("aloware:call:{call_id}:tags");
+    notes::put_with_tags(desk, ledger, &contact, note, (&tags_step, &tags(delivery))).await?;
     Ok(vec![LogEntry::success(
         Flow::AlowareToGhl,
         Entity::Call,
         entity_id,
         contact.as_str(),
     )])
-}
-
-/// Adds tags once per set; a set that is already confirmed costs no call.
-pub(super) async fn put_tags(
-    desk: &Desk,
-    ledger: &mut Ledger<'_>,
-    contact: &GhlContactId,
-    step: &str,
-    tags: &[String],
-) -> Result<(), crate::domain::Failure> {
-    if tags.is_empty() {
-        return Ok(());
-    }
-    let echoes: Vec<Echo> = tags
-        .iter()
-        .map(|tag| Echo {
-            vendor: "ghl",
-            entity_id: contact.to_string(),
-            fingerprint: echo::tag_added(tag),
-            replaces: echo::tag_removed(tag),
-        })
-        .collect();
-    let print = notes::fingerprint(&tags.join("\n"));
-    let (prior, intent) = ledger.announce(step, &echoes).await?;
-    if matches!(&prior, Prior::Done { fingerprint: Some(done), .. } if *done == print) {
-        return Ok(());
-    }
-    desk.vendors
-        .ghl
-        .add_tags(&intent, contact, tags)
-        .await
-        .map_err(|e| notes::gone(e, contact))?;
-    ledger.confirm(&intent, Some(contact.to_string()), Some(print));
-    Ok(())
 }
 
 fn disposition(delivery: &Delivery<'_>) -> Option<String> {

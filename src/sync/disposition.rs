@@ -1,8 +1,7 @@
 //! A contact's own disposition in Aloware → tags on the GHL contact.
 
-use super::call::put_tags;
 use super::person::{Someone, mapped};
-use super::{Desk, Flowed, Ledger};
+use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Entity, Event, Flow, LogEntry};
 use crate::wire::aloware::Delivery;
 
@@ -22,7 +21,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         .or_else(|| delivery.text(&["disposition", "status"]))
         .unwrap_or_else(|| "Unknown".to_owned());
     let tags = [format!("Disposition: {label}"), "Contact Disposed".to_owned()];
-    put_tags(desk, ledger, &mapping.ghl, &format!("disposed:{}", event.id), &tags).await?;
+    tags::put(desk, ledger, &mapping.ghl, &format!("disposed:{}", event.id), &tags).await?;
     let entry = LogEntry::success(Flow::AlowareToGhl, Entity::Contact, id, mapping.ghl.as_str());
     Ok(vec![entry.with_message(format!("Disposition: {label}"))])
 }

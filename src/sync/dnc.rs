@@ -1,10 +1,9 @@
 //! Aloware's do-not-call flag → tags on the GHL contact. The registry was
 //! already changed when the delivery was stored.
 
-use super::call::put_tags;
 use super::opt_out::take_tags;
 use super::person::{Someone, find_or_create, mapped};
-use super::{Desk, Flowed, Ledger};
+use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Entity, Event, Flow, LogEntry};
 use crate::wire::aloware::Delivery;
 
@@ -28,7 +27,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
             let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {
                 return skipped("No phone number for DNC sync");
             };
-            put_tags(desk, ledger, &contact, &step, &tags).await?;
+            tags::put(desk, ledger, &contact, &step, &tags).await?;
             (contact, "opted_out")
         }
         Some(false) => {

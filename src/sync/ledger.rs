@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
+use super::Desk;
 use crate::domain::Failure;
 use crate::loops::Intent;
+use crate::store::announcer::{Announcement, Announcer};
 use crate::store::effects::{self, Confirmed, Echo, Fence, Prior};
 use crate::store::{Db, StoreError};
 
@@ -12,6 +14,7 @@ use crate::store::{Db, StoreError};
 #[derive(Debug)]
 pub struct Ledger<'a> {
     db: &'a Db,
+    announcer: &'a Announcer,
     /// The claim under which the run may write; `None` outside any lane.
     fence: Option<Fence>,
     event_id: Option<Uuid>,
@@ -20,9 +23,10 @@ pub struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     /// The ledger of an event's run.
-    pub fn of_event(db: &'a Db, fence: Fence, event_id: Uuid) -> Self {
+    pub fn of_event(desk: &'a Desk, fence: Fence, event_id: Uuid) -> Self {
         Self {
-            db,
+            db: &desk.db,
+            announcer: &desk.announcer,
             fence: Some(fence),
             event_id: Some(event_id),
             confirmed: Vec::new(),
@@ -30,9 +34,10 @@ impl<'a> Ledger<'a> {
     }
 
     /// The ledger of work that a person asked for.
-    pub fn of_person(db: &'a Db) -> Self {
+    pub fn of_person(desk: &'a Desk) -> Self {
         Self {
-            db,
+            db: &desk.db,
+            announcer: &desk.announcer,
             fence: None,
             event_id: None,
             confirmed: Vec::new(),
@@ -46,9 +51,44 @@ impl<'a> Ledger<'a> {
     /// When the lane is no longer ours or the database is away: the write must
     /// not be made.
     pub async fn announce(&mut self, step: &str, echoes: &[Echo]) -> Result<(Prior, Intent), Failure> {
-        let client = self.db.client().await?;
-        let prior = effects::announce(&client, step, self.fence, self.event_id, echoes, &self.confirmed).await?;
+        let confirmed = self.confirmed.clone();
+        let announced = self.announce_with(step, echoes, confirmed).await?;
         self.confirmed.clear();
+        Ok(announced)
+    }
+
+    /// Announces two writes that follow each other, in one commit.
+    ///
+    /// # Errors
+    /// As [`Self::announce`]; neither may be made then.
+    pub async fn announce_both(
+        &mut self,
+        first: (&str, &[Echo]),
+        second: (&str, &[Echo]),
+    ) -> Result<[(Prior, Intent); 2], Failure> {
+        let confirmed = self.confirmed.clone();
+        let (first, second) = tokio::try_join!(
+            self.announce_with(first.0, first.1, confirmed),
+            self.announce_with(second.0, second.1, Vec::new()),
+        )?;
+        self.confirmed.clear();
+        Ok([first, second])
+    }
+
+    async fn announce_with(
+        &self,
+        step: &str,
+        echoes: &[Echo],
+        confirmed: Vec<Confirmed>,
+    ) -> Result<(Prior, Intent), Failure> {
+        let announcement = Announcement {
+            step: step.to_owned(),
+            fence: self.fence,
+            event_id: self.event_id,
+            echoes: echoes.to_vec(),
+            confirmed,
+        };
+        let prior = self.announcer.announce(announcement).await?;
         Ok((prior, Intent::recorded(step.to_owned())))
     }
 

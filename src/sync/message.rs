@@ -99,7 +99,12 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
     let step = format!("{}:message:{}", text.carrier, text.id);
     if !desk.vendors.ghl.has_conversations() {
         let marker = notes::marker("sms", &text.id);
-        return notes::put(desk, ledger, contact, &step, &marker, &note_text(text, &marker)).await;
+        let note = notes::Note {
+            step: &step,
+            marker: &marker,
+            body: &note_text(text, &marker),
+        };
+        return notes::put(desk, ledger, contact, note).await;
     }
     let (prior, intent) = ledger.announce(&step, &[]).await?;
     let known = match prior {

@@ -15,10 +15,12 @@ mod person;
 pub mod provider;
 pub mod request;
 pub mod send;
+mod tags;
 
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
+use crate::store::announcer::Announcer;
 use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
@@ -30,6 +32,8 @@ pub use ledger::Ledger;
 pub struct Desk {
     /// The tables.
     pub db: Db,
+    /// Where writes are announced before they are made.
+    pub announcer: Announcer,
     /// The vendors.
     pub vendors: Vendors,
     /// While deliveries wait here, a STOP may be among them and nothing is sent.

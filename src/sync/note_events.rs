@@ -1,6 +1,6 @@
 //! Recordings, voicemails, transcripts and summaries: one note each per call.
 
-use super::call::{put_tags, stamp};
+use super::call::stamp;
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, notes};
 use crate::domain::{Flow, LogEntry};
@@ -81,11 +81,16 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     let marker = notes::marker(form.kind, &call_id);
     let body = note_text(&form, delivery, &call_id, &content, &marker);
     let step = format!("aloware:call:{call_id}:{}", form.kind);
-    notes::put(desk, ledger, &contact, &step, &marker, &body).await?;
-    if delivery.kind == Kind::CallSummary {
-        let tags = summary_tags(&content, &delivery.words(&["outcomes", "tags"]));
-        put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags).await?;
-    }
+    let note = notes::Note {
+        step: &step,
+        marker: &marker,
+        body: &body,
+    };
+    let tags = match delivery.kind {
+        Kind::CallSummary => summary_tags(&content, &delivery.words(&["outcomes", "tags"])),
+        _ => Vec::new(),
+    };
+    notes::put_with_tags(desk, ledger, &contact, note, (&format!("{step}:tags"), &tags)).await?;
     Ok(vec![LogEntry::success(
         Flow::AlowareToGhl,
         entity,

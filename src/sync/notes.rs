@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Desk, Ledger, ghl_failed};
+use super::{Desk, Ledger, ghl_failed, tags};
 use crate::domain::{Failure, GhlContactId};
+use crate::loops::Intent;
 use crate::store::effects::Prior;
 use crate::vendors::VendorError;
 
@@ -18,19 +19,57 @@ pub(super) fn fingerprint(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-/// Brings the note of `step` to `body` (which ends with `marker`) and answers
-/// its id: created once, updated when a later delivery knows more.
+/// A note to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Note<'a> {
+    /// Its name in the ledger.
+    pub(super) step: &'a str,
+    /// What it is found by.
+    pub(super) marker: &'a str,
+    /// Its text, the marker included.
+    pub(super) body: &'a str,
+}
+
+/// Brings a note to its text and answers its id: created once, updated when a
+/// later delivery knows more.
 pub(super) async fn put(
     desk: &Desk,
     ledger: &mut Ledger<'_>,
     contact: &GhlContactId,
-    step: &str,
-    marker: &str,
-    body: &str,
+    note: Note<'_>,
 ) -> Result<String, Failure> {
+    let announced = ledger.announce(note.step, &[]).await?;
+    put_announced(desk, ledger, contact, note, announced).await
+}
+
+/// Brings a note and the tags that go with it onto a contact, in this order.
+pub(super) async fn put_with_tags(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    note: Note<'_>,
+    (tags_step, tags): (&str, &[String]),
+) -> Result<(), Failure> {
+    if tags.is_empty() {
+        put(desk, ledger, contact, note).await?;
+        return Ok(());
+    }
+    let echoes = tags::echoes(contact, tags);
+    let [of_note, of_tags] = ledger.announce_both((note.step, &[]), (tags_step, &echoes)).await?;
+    put_announced(desk, ledger, contact, note, of_note).await?;
+    tags::put_announced(desk, ledger, contact, tags, of_tags).await
+}
+
+async fn put_announced(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    note: Note<'_>,
+    (prior, intent): (Prior, Intent),
+) -> Result<String, Failure> {
+    let Note { marker, body, .. } = note;
     let print = fingerprint(body);
     let ghl = &desk.vendors.ghl;
-    let (prior, intent) = ledger.announce(step, &[]).await?;
     let existing = match prior {
         Prior::Fresh => None,
         Prior::Done {

@@ -2,9 +2,8 @@
 //! The registry was changed in the commit that stored the delivery; this is
 //! the rest of the world learning it.
 
-use super::call::put_tags;
 use super::person::{Someone, find_or_create, mapped};
-use super::{Desk, Flowed, Ledger, notes};
+use super::{Desk, Flowed, Ledger, notes, tags};
 use crate::domain::{Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone};
 use crate::loops::echo;
 use crate::store::effects::Echo;
@@ -33,7 +32,7 @@ pub async fn stop_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
     };
     let step = format!("optout:{}", event.id);
     set_dnd(desk, ledger, &contact, &step, true).await?;
-    put_tags(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
+    tags::put(desk, ledger, &contact, &format!("{step}:tags"), &tags()).await?;
     Ok(vec![
         LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP"),
     ])

@@ -41,7 +41,7 @@ impl From<Failure> for RequestError {
 /// # Errors
 /// [`RequestError`].
 pub async fn sync_ghl_contact(desk: &Desk, id: &GhlContactId) -> Result<Pair, RequestError> {
-    let mut ledger = Ledger::of_person(&desk.db);
+    let mut ledger = Ledger::of_person(desk);
     let flowed = contact::ghl_to_aloware(desk, &mut ledger, id, None).await;
     let entry = finish(desk, ledger, flowed, "ghl-contact-sync").await?;
     match (entry.status, entry.target_id) {
@@ -81,7 +81,7 @@ pub async fn sync_aloware_contact(
     let someone = Someone {
         aloware: found.ok_or(RequestError::NotFound)?,
     };
-    let mut ledger = Ledger::of_person(&desk.db);
+    let mut ledger = Ledger::of_person(desk);
     let created = find_or_create(desk, &mut ledger, &someone, "aloware_to_ghl").await;
     ledger.flush().await.map_err(Failure::from)?;
     match created? {
@@ -105,7 +105,7 @@ pub async fn sync_list(desk: &Desk, tag: &str) -> Result<String, RequestError> {
         .iter()
         .filter_map(|member| Phone::from_e164(member.phone.as_deref()?))
     {
-        let mut ledger = Ledger::of_person(&desk.db);
+        let mut ledger = Ledger::of_person(desk);
         let (_, intent) = ledger
             .announce(&format!("aloware:list:{list}:{}", Utc::now().timestamp_micros()), &[])
             .await?;

@@ -57,7 +57,7 @@ impl From<StoreError> for SendFailure {
 /// # Errors
 /// [`SendFailure`]. After [`SendFailure::Unknown`] the text may have gone out.
 pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String, SendFailure> {
-    let mut ledger = Ledger::of_person(&desk.db);
+    let mut ledger = Ledger::of_person(desk);
     hand_over(desk, &mut ledger, to, text, false).await
 }
 

@@ -9,6 +9,7 @@ use crate::domain::Source;
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
 use crate::wire::aloware::{Delivery, event_name};
+use crate::wire::json::canonical;
 
 const WINDOW: TimeDelta = TimeDelta::hours(24);
 
@@ -39,7 +40,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
 fn prepare(name: &str, payload: &Value, at: DateTime<Utc>, rules: &Rules) -> Prepared {
     let delivery = Delivery::read(name, payload);
     let contact = delivery.contact(&rules.hint);
-    let canonical = payload.to_string();
+    let canonical = canonical(payload);
     Draft {
         source: Source::Aloware,
         event_type: name.to_owned(),
@@ -49,7 +50,7 @@ fn prepare(name: &str, payload: &Value, at: DateTime<Utc>, rules: &Rules) -> Pre
             .or_else(|| delivery.contact_id().map(|id| id.to_string()))
             .unwrap_or_else(|| no_entity(&canonical)),
         dedupe: DedupeKey::by_content("aloware", &canonical, WINDOW, at),
-        consent: consent::of_aloware(&delivery, payload, &rules.hint, &rules.own, at),
+        consent: consent::of_aloware(&delivery, &contact, payload, &rules.own, at),
         person: Person {
             phone: contact.phone.filter(|phone| !rules.own.contains(phone)),
             aloware: contact.id,

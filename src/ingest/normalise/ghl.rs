@@ -8,6 +8,7 @@ use crate::domain::{Source, TextDirection};
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
 use crate::wire::ghl::{Delivery, Kind, event_name};
+use crate::wire::json::canonical;
 
 /// Without a delivery id the same bytes may be a new fact soon (a tag set, taken
 /// away and set again), so only a short window counts as a repeat.
@@ -18,10 +19,11 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         return Intake::Ping;
     };
     let delivery = Delivery::read(&name, &payload);
-    let canonical = payload.to_string();
+    let canonical = canonical(&payload);
+    let contact = delivery.contact(&rules.hint);
     let phone = match delivery.message_text() {
         Some(_) => delivery.consumer(&rules.hint),
-        None => delivery.contact(&rules.hint).phone,
+        None => contact.phone.clone(),
     };
     let draft = Draft {
         source: Source::Ghl,
@@ -31,7 +33,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         consent: if delivery.is_foreign(&rules.location) {
             Vec::new()
         } else {
-            consent::of_ghl(&delivery, &rules.hint, &rules.own, at)
+            consent::of_ghl(&delivery, contact, &rules.hint, &rules.own, at)
         },
         person: Person {
             phone: phone.filter(|phone| !rules.own.contains(phone)),
@@ -39,7 +41,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
             aloware: None,
         },
         event_type: name.clone(),
-        payload: canonical.clone(),
+        payload: canonical,
         received_at: at,
     };
     let mut prepared = draft.prepare();

@@ -7,6 +7,7 @@ use super::{Draft, Intake, Rules, bounded};
 use crate::domain::{Phone, Source};
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
+use crate::wire::json::canonical;
 use crate::wire::texting::{Delivery, event_name};
 
 /// Two texts without an id are the same one only within a minute.
@@ -18,7 +19,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
     }
     let delivery = Delivery::read(&payload, &rules.hint);
     let name = event_name(&payload);
-    let canonical = payload.to_string();
+    let canonical = canonical(&payload);
     let dedupe = match &delivery.message_id {
         Some(id) => DedupeKey::by_id(&format!("texting:{name}"), id),
         None => {
