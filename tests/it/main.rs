@@ -13,6 +13,7 @@ mod contacts;
 mod embedded;
 mod ingest;
 mod kills;
+mod ledger;
 mod opt_outs;
 mod outages;
 mod several_daemons;
