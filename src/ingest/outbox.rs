@@ -200,7 +200,6 @@ impl Flusher {
         let refused = kept.iter().filter(|kept| !**kept).count();
         if refused > 0 {
             tracing::error!(deliveries = refused, "deliveries could not be stored anywhere");
-            metrics::counter!("deliveries_refused_total").increment(u64::try_from(refused).unwrap_or(0));
         }
         for ((_, ack), kept) in waiters.into_iter().zip(kept) {
             let outcome = if kept {
