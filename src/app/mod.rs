@@ -139,13 +139,13 @@ impl App {
         let (server, closing) = http::server(state, door)?;
         let stops = Stops::default();
         let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
-        tasks.push(Task::spawn("spool", keep_spool(spool, stops.workers.clone()).boxed()));
         if let Some(handle) = metrics {
             tasks.push(Task::spawn(
                 "metrics",
                 ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed(),
             ));
         }
+        tasks.push(Task::spawn("spool", keep_spool(spool, stops.workers.clone()).boxed()));
         Ok(Self {
             address,
             db,

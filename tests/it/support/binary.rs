@@ -24,22 +24,20 @@ impl Daemon {
         let mut env = environment(sandbox, data, changes);
         env.insert("DATABASE_URL".to_owned(), query::url(config));
         env.insert("DF_BIND".to_owned(), format!("127.0.0.1:{port}"));
-        let mut serve = Command::new(env!("CARGO_BIN_EXE_df-middleware"));
-        serve
+        let child = Command::new(env!("CARGO_BIN_EXE_df-middleware"))
             .arg("serve")
             .current_dir(data)
             .env_clear()
             .envs(env)
-            .stdin(Stdio::null());
-        let this = Self::spawn(&mut serve, format!("http://127.0.0.1:{port}"));
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let this = Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+        };
         this.ready(&client()).await;
         this
-    }
-
-    /// Starts a command that serves at `base`.
-    pub fn spawn(serve: &mut Command, base: String) -> Self {
-        let child = serve.spawn().unwrap();
-        Self { child, base }
     }
 
     async fn ready(&self, client: &Client) {
@@ -55,6 +53,12 @@ impl Daemon {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Starts a command that serves at `base`, and waits for nothing.
+    pub fn spawn(serve: &mut Command, base: String) -> Self {
+        let child = serve.spawn().unwrap();
+        Self { child, base }
     }
 
     /// SIGKILL: no instruction of it runs any more when this returns.
