@@ -33,13 +33,15 @@ mod ingest;
 mod latency;
 #[path = "pipeline/load.rs"]
 mod load;
-#[path = "pipeline/machine.rs"]
+#[path = "shared/machine.rs"]
 mod machine;
 #[path = "pipeline/memory.rs"]
 mod memory;
 #[path = "pipeline/pgbench.rs"]
 mod pgbench;
-#[path = "pipeline/table.rs"]
+#[path = "pipeline/server.rs"]
+mod server;
+#[path = "shared/table.rs"]
 mod table;
 
 use std::time::Duration;
@@ -113,7 +115,7 @@ fn main() {
 
 async fn run(scale: Scale, wanted: &[&str]) {
     let house = House::open().await;
-    let mut table = Table::new(machine::describe(&house).await);
+    let mut table = Table::new(server::describe(&house).await);
     for name in wanted {
         eprintln!("{name} …");
         match *name {
@@ -126,7 +128,7 @@ async fn run(scale: Scale, wanted: &[&str]) {
         }
     }
     table.print();
-    let path = table.save();
+    let path = table.save("pipeline");
     println!("written to {}", path.display());
     house.close().await;
 }

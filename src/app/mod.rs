@@ -4,8 +4,7 @@
 mod bridges;
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +42,7 @@ pub struct App {
     address: SocketAddr,
     db: Db,
     engine: Arc<Engine>,
-    server: actix_web::dev::ServerHandle,
+    closing: http::Closing,
     stops: Stops,
     tasks: Vec<Task>,
 }
@@ -103,11 +102,12 @@ impl App {
     /// # Errors
     /// When the spool cannot be opened, a vendor client cannot be made, or the
     /// listener cannot be used.
-    pub async fn start(settings: Settings, db: Db, listener: TcpListener) -> anyhow::Result<Self> {
+    pub async fn start(settings: Settings, db: Db, door: impl Into<http::Door>) -> anyhow::Result<Self> {
+        let door = door.into();
         let settings = Arc::new(settings);
         // The word lists take some milliseconds to load: not in a delivery's time.
         crate::compliance::classify("");
-        let address = listener.local_addr()?;
+        let address = door.address()?;
         let rules = Rules::from_settings(&settings);
         let intake = IngestRules {
             hint: rules.hint.clone(),
@@ -117,9 +117,7 @@ impl App {
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;
-        let spool = open_spool(&settings.database.data_dir.join("spool"))
-            .await
-            .context("opening the spool")?;
+        let spool = open_spool(&settings).await.context("opening the spool")?;
         let (announcer, announcements) = Announcer::new(db.clone());
         let desk = Desk {
             db: db.clone(),
@@ -130,7 +128,7 @@ impl App {
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
-        let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
+        let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), intake.clone(), engine.wake());
         let metrics = ops::metrics::install();
         let state = http::State {
             settings: Arc::clone(&settings),
@@ -142,8 +140,7 @@ impl App {
             desk: Arc::new(Requests { desk }),
             metrics: metrics.clone(),
         };
-        let server = http::server(state, listener)?;
-        let handle = server.handle();
+        let (server, closing) = http::server(state, door)?;
         let stops = Stops::default();
         let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
         tasks.push(Task::spawn("ledger", announcements.run(stops.ledger.clone()).boxed()));
@@ -153,11 +150,12 @@ impl App {
                 ops::metrics::run_upkeep(handle, stops.workers.clone()).boxed(),
             ));
         }
+        tasks.push(Task::spawn("spool", keep_spool(spool, stops.workers.clone()).boxed()));
         Ok(Self {
             address,
             db,
             engine,
-            server: handle,
+            closing,
             stops,
             tasks,
         })
@@ -189,7 +187,7 @@ impl App {
     /// Drains: listener, ingest, workers, pool. What is not finished within the
     /// grace is handed back and runs again after the next start.
     pub async fn stop(self) {
-        self.server.stop(true).await;
+        self.closing.close().await;
         self.stops.ingest.cancel();
         join(self.tasks, &self.stops).await;
         self.db.close();
@@ -198,15 +196,28 @@ impl App {
 
 /// Opens the spool. A process that is just being spawned holds a copy of every
 /// open file for a moment, the lock of a daemon that has just stopped included.
-async fn open_spool(dir: &Path) -> std::io::Result<Spool> {
+async fn open_spool(settings: &Settings) -> std::io::Result<Spool> {
+    let (dir, limit) = (settings.database.data_dir.join("spool"), settings.database.spool_limit);
+    if settings.server.reuse_port {
+        // The daemon that hands over to us has it until it is done.
+        return Spool::behind(&dir, limit);
+    }
     let give_up = Instant::now() + Duration::from_secs(1);
     loop {
-        match Spool::open(dir) {
+        match Spool::open(&dir, limit) {
             Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < give_up => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             outcome => return outcome,
         }
+    }
+}
+
+/// Takes the spool over from the daemon before us, if it still has it.
+async fn keep_spool(spool: Spool, stop: CancellationToken) {
+    tokio::select! {
+        () = spool.wait_turn() => stop.cancelled().await,
+        () = stop.cancelled() => {}
     }
 }
 

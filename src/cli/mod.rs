@@ -1,9 +1,11 @@
 //! The sub-commands. `df-middleware` alone serves.
 
 mod dev;
+mod lent;
 mod serve;
 
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,6 +59,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let command = cli.command.unwrap_or(Command::Serve);
+    let lent = match &command {
+        Command::Serve => lent::socket(),
+        Command::Dev { .. } | Command::Migrate | Command::Config => Ok(None),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -64,7 +71,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(EX_SOFTWARE);
         }
     };
-    match runtime.block_on(dispatch(cli)) {
+    let work = async {
+        let lent = lent?;
+        dispatch(command, cli.config.as_deref(), lent).await
+    };
+    match runtime.block_on(work) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
@@ -73,10 +84,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let config = cli.config.as_deref();
-    match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::serve(crate::config::load(config)?).await,
+async fn dispatch(command: Command, config: Option<&Path>, lent: Option<TcpListener>) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => serve::serve(crate::config::load(config)?, lent).await,
         Command::Migrate => serve::migrate(crate::config::load_database(config)?).await,
         Command::Dev { once } => dev::dev(config, once).await,
         Command::Config => show(Surroundings::gather(config)?),
@@ -94,9 +104,9 @@ fn show(surroundings: Surroundings) -> anyhow::Result<ExitCode> {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<Problems>().is_some() {
+    if error.is::<Problems>() || error.is::<lent::BadSocket>() {
         EX_CONFIG
-    } else if error.downcast_ref::<DatabaseUnreachable>().is_some() {
+    } else if error.is::<DatabaseUnreachable>() {
         EX_UNAVAILABLE
     } else {
         EX_SOFTWARE

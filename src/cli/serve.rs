@@ -7,9 +7,11 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::lent;
 use crate::app::{self, App};
 use crate::config::{Database, Settings};
 use crate::embedded::{self, Embedded};
+use crate::http::Door;
 use crate::ops::telemetry;
 
 /// The database a command works on.
@@ -44,15 +46,21 @@ impl Opened {
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
-pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn serve(settings: Settings, lent: Option<TcpListener>) -> anyhow::Result<ExitCode> {
     telemetry::init(&settings.server);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(settings.server.bind)
-        .with_context(|| format!("cannot listen on {}", settings.server.bind))?;
+    let bind = settings.server.bind;
+    let taken = || format!("cannot listen on {bind}");
+    let door = match lent {
+        Some(listener) => Door::lent(listener),
+        None => Door::bind(&settings.server).with_context(taken)?,
+    };
     let opened = open(&settings.database).await?;
     let db = app::open_database(opened.config.clone(), settings.database.pool_size).await?;
-    let mut app = App::start(settings, db, listener).await?;
+    door.listen().with_context(taken)?;
+    let mut app = App::start(settings, db, door).await?;
+    lent::tell_ready();
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let lost_database = async {
         match &opened.embedded {
@@ -73,6 +81,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     };
     tracing::info!("stopping");
+    lent::tell_stopping();
     app.stop().await;
     if code == ExitCode::SUCCESS {
         opened.close().await?;

@@ -33,6 +33,13 @@ fn finish<T>(value: Option<T>, reading: Reading) -> Result<T, Problems> {
 fn all(r: &mut Reading) -> Option<Settings> {
     let server = server(r);
     let database = database(r);
+    if let (Some(server), Some(database)) = (&server, &database)
+        && server.reuse_port
+        && database.url.is_none()
+    {
+        let why = "needs database.url (DATABASE_URL): the embedded database serves one daemon";
+        r.refuse(&keys::REUSE_PORT, why, None);
+    }
     let ghl = ghl(r);
     let aloware = aloware(r);
     let texting = texting(r);
@@ -62,12 +69,14 @@ fn all(r: &mut Reading) -> Option<Settings> {
 fn server(r: &mut Reading) -> Option<Server> {
     let formats = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
     let bind = r.need(&keys::BIND, values::socket);
+    let reuse_port = r.need(&keys::REUSE_PORT, values::switch);
     let body_limit = r.need(&keys::BODY_LIMIT, size(256..=64 << 20));
     let shutdown_grace = r.need(&keys::SHUTDOWN_GRACE, duration(Duration::ZERO..=MINUTE * 10));
     let log = r.need(&keys::LOG, values::log_filter);
     let log_format = r.need(&keys::LOG_FORMAT, values::one_of(&formats));
     Some(Server {
         bind: bind?,
+        reuse_port: reuse_port?,
         body_limit: body_limit?,
         shutdown_grace: shutdown_grace?,
         log: log?,
@@ -79,11 +88,13 @@ fn database(r: &mut Reading) -> Option<Database> {
     let url = r.want(&keys::DATABASE_URL, values::database_url);
     let pool_size = r.need(&keys::POOL_SIZE, number(2..=1000));
     let data_dir = r.need(&keys::DATA_DIR, values::path);
+    let spool_limit = r.need(&keys::SPOOL_LIMIT, size(64 << 10..=1 << 40));
     let postgres_bin_dir = r.want(&keys::POSTGRES_BIN_DIR, values::path);
     Some(Database {
         url: url?,
         pool_size: pool_size?,
         data_dir: data_dir?,
+        spool_limit: u64::try_from(spool_limit?).unwrap_or(u64::MAX),
         postgres_bin_dir: postgres_bin_dir?,
     })
 }

@@ -78,6 +78,7 @@ use Fallback::{Bind, DataDir, Is, Required, Unset};
 
 table! {
     BIND: Text "server.bind" ["DF_BIND"], Bind;
+    REUSE_PORT: Switch "server.reuse_port" ["DF_REUSE_PORT"], Is("false");
     BODY_LIMIT: Integer "server.body_limit" ["DF_BODY_LIMIT"], Is("1MiB");
     SHUTDOWN_GRACE: Text "server.shutdown_grace" ["DF_SHUTDOWN_GRACE"], Is("10s");
     LOG: Text "server.log" ["DF_LOG"], Is("info");
@@ -86,6 +87,7 @@ table! {
     DATABASE_URL: SecretUrl "database.url" ["DATABASE_URL"], Unset;
     POOL_SIZE: Integer "database.pool_size" ["DF_DATABASE_POOL_SIZE"], Is("16");
     DATA_DIR: Text "database.data_dir" ["DF_DATA_DIR"], DataDir;
+    SPOOL_LIMIT: Integer "database.spool_limit" ["DF_SPOOL_LIMIT"], Is("1GiB");
     POSTGRES_BIN_DIR: Text "database.postgres_bin_dir" ["DF_POSTGRES_BIN_DIR"], Unset;
 
     GHL_BASE_URL: Text "ghl.base_url" ["GHL_BASE_URL"], Is("https://services.leadconnectorhq.com");

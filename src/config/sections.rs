@@ -44,6 +44,8 @@ pub struct Settings {
 pub struct Server {
     /// Where to listen.
     pub bind: SocketAddr,
+    /// Whether another daemon may listen on the same address, to hand over to.
+    pub reuse_port: bool,
     /// Largest accepted body in bytes.
     pub body_limit: usize,
     /// How long a stop waits for work in flight.
@@ -72,6 +74,8 @@ pub struct Database {
     pub pool_size: usize,
     /// Embedded cluster and spool.
     pub data_dir: PathBuf,
+    /// Most bytes of the spool.
+    pub spool_limit: u64,
     /// Where `initdb` and `postgres` are.
     pub postgres_bin_dir: Option<PathBuf>,
 }

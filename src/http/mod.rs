@@ -5,6 +5,8 @@
 mod admin_routes;
 pub mod auth;
 pub mod body;
+mod closing;
+mod door;
 mod home;
 mod jobs;
 pub mod messages;
@@ -23,7 +25,6 @@ mod webhooks;
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,10 +37,13 @@ use crate::ingest::{Ingest, Rules};
 use crate::queue::Engine;
 use crate::store::Db;
 
+pub use closing::Closing;
+pub use door::Door;
 pub use messages::{SendError, SendRequest, Sender};
 pub use routes::{ROUTES, RouteEntry, configure};
 pub use sync_routes::{Desk, DeskError, Pair, Who};
 
+use closing::Visitors;
 use home::Home;
 
 /// Listener threads. A request costs microseconds of their time; the rest is
@@ -76,23 +80,32 @@ impl fmt::Debug for State {
     }
 }
 
-/// A server on a bound socket; it runs while the returned future is polled, and
-/// ends gracefully when its handle's `stop` is called. Must be called on the
-/// daemon's runtime: sends and runs stay there when the listener ends.
+/// A server behind a door, and the way to close it; it runs while the returned
+/// future is polled. Must be called on the daemon's runtime: sends and runs stay
+/// there when the listener ends.
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn server(state: State, listener: TcpListener) -> io::Result<dev::Server> {
+pub fn server(state: State, door: Door) -> io::Result<(dev::Server, Closing)> {
     let grace = state.settings.server.shutdown_grace;
     let data = web::Data::new(state);
     let home = Home::here();
+    let visitors = Visitors::default();
+    let (listener, kind) = door.into_parts();
     listener.set_nonblocking(true)?;
+    let watched = listener.try_clone()?;
+    let (present, counted) = (visitors.clone(), visitors.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .app_data(home.clone())
+            .app_data(present.clone())
             .wrap(from_fn(observe::request))
+            .wrap(from_fn(closing::request))
             .configure(configure)
+    })
+    .on_connect(move |_, connection| {
+        connection.insert(counted.arrive());
     })
     .workers(WORKERS)
     .client_request_timeout(HEAD_TIME)
@@ -102,5 +115,6 @@ pub fn server(state: State, listener: TcpListener) -> io::Result<dev::Server> {
     .disable_signals()
     .listen(listener)?
     .run();
-    Ok(server)
+    let closing = Closing::new(server.handle(), kind, watched, visitors);
+    Ok((server, closing))
 }

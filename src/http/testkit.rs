@@ -122,7 +122,7 @@ impl Away {
     pub(crate) fn with_sender(env: &[(&str, &str)], sent: Result<String, SendError>) -> Self {
         let settings = settings(env);
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path()).unwrap();
+        let spool = Spool::open(dir.path(), settings.database.spool_limit).unwrap();
         let db = Db::new("host=127.0.0.1 port=1 user=nobody".parse().unwrap(), 1).unwrap();
         let rules = Rules {
             hint: PhoneHint::region("US"),

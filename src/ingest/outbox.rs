@@ -121,7 +121,8 @@ impl Flusher {
     }
 
     /// Stores events; one that PostgreSQL refuses is stored in another form or
-    /// set aside, so that it holds nobody up. Fails only while the database is away.
+    /// set aside, so that it holds nobody up. Fails only while the database is
+    /// away, or when what it refuses cannot be set aside.
     async fn store_all(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
         match self.store_patiently(events).await {
             Err(error) if !error.is_retryable() => {
@@ -137,24 +138,29 @@ impl Flusher {
     }
 
     async fn store_single(&self, event: &mut Prepared) -> Result<HashSet<String>, StoreError> {
-        for plainer in [false, true] {
-            if plainer {
-                write_anew(event);
-            }
+        let mut plainer = false;
+        let refusal = loop {
             match self.store_patiently(std::slice::from_mut(event)).await {
                 Err(error) if !error.is_retryable() => {
                     tracing::error!(%error, event.id = %event.row.id, "delivery refused by the database");
+                    if plainer {
+                        break error;
+                    }
+                    plainer = true;
+                    write_anew(event);
                 }
                 stored => return stored,
             }
-        }
-        let set_aside = self.spool.set_aside(record(event)).await;
-        metrics::counter!("deliveries_set_aside_total").increment(1);
-        match set_aside {
-            Ok(()) => Ok(HashSet::from([event.row.dedupe_key.clone()])),
+        };
+        match self.spool.set_aside(record(event)).await {
+            Ok(()) => {
+                metrics::counter!("deliveries_set_aside_total").increment(1);
+                Ok(HashSet::from([event.row.dedupe_key.clone()]))
+            }
             Err(error) => {
+                // Kept nowhere: nobody may hear that it is stored.
                 tracing::error!(%error, "a refused delivery could not be set aside");
-                Ok(HashSet::new())
+                Err(refusal)
             }
         }
     }
@@ -187,14 +193,20 @@ impl Flusher {
 
     async fn refuge(&self, events: &[Prepared], waiters: Vec<Waiter>) {
         let records = events.iter().map(record).collect();
-        let outcome = match self.spool.append(records).await {
-            Ok(()) => Ok(Ack::Stored),
-            Err(error) => {
-                tracing::error!(%error, deliveries = events.len(), "deliveries could not be stored anywhere");
+        let kept = self.spool.append(records).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "spool cannot be written");
+            vec![false; events.len()]
+        });
+        let refused = kept.iter().filter(|kept| !**kept).count();
+        if refused > 0 {
+            tracing::error!(deliveries = refused, "deliveries could not be stored anywhere");
+        }
+        for ((_, ack), kept) in waiters.into_iter().zip(kept) {
+            let outcome = if kept {
+                Ok(Ack::Stored)
+            } else {
                 Err(IngestError::Unavailable)
-            }
-        };
-        for (_, ack) in waiters {
+            };
             // The caller may have hung up; its delivery is stored all the same.
             ack.send(outcome).ok();
         }
@@ -212,6 +224,7 @@ impl Flusher {
                     return Duration::from_secs(5);
                 }
             };
+            from = upto;
             if records.is_empty() {
                 break;
             }
@@ -223,7 +236,6 @@ impl Flusher {
                 }
             }
             moved += records.len();
-            from = upto;
         }
         match self.spool.clear(from).await {
             Ok(true) => tracing::info!(deliveries = moved, "spool drained"),

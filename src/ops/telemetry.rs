@@ -34,6 +34,7 @@ mod tests {
     fn starting_twice_and_a_bad_filter_do_no_harm() {
         let server = |log: &str, log_format| Server {
             bind: ([127, 0, 0, 1], 0).into(),
+            reuse_port: false,
             body_limit: 1,
             shutdown_grace: std::time::Duration::ZERO,
             log: log.to_owned(),

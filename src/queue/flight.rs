@@ -18,13 +18,13 @@ use super::lease::renew;
 use crate::store::StoreError;
 
 /// Events one claim may take of a lane.
-const EVENTS_PER_LANE: i64 = 16;
+pub(super) const EVENTS_PER_LANE: i64 = 16;
 /// Lanes held per running event: the next ones are at hand when one ends.
 const LANES_PER_SLOT: usize = 4;
 /// How often the claim looks further back than its watermark.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
-const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
+pub(super) const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
 /// Pause between two tries to store results while PostgreSQL is away.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 

@@ -17,6 +17,9 @@ pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
 pub mod spool;
+mod spool_record;
+#[cfg(test)]
+mod spool_tests;
 pub mod sync_log;
 
 pub use error::StoreError;

@@ -1,80 +1,67 @@
 //! The refuge while PostgreSQL is away: accepted bodies go to an append-only,
 //! fsynced, checksummed, bounded file and are replayed in order later.
 //!
-//! One record is `length (4 bytes, little endian) · SHA-256 of the rest (8
-//! bytes) · JSON`. A torn tail fails its checksum and was never acknowledged.
+//! A torn tail was never acknowledged and is cut off; a record that is damaged
+//! in the middle costs itself and no other. One daemon at a time has the file.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use rustix::fs::FlockOperation;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+pub use super::spool_record::Record;
+use super::spool_record::{Next, next};
 use crate::domain::Source;
 
-/// Largest spool in bytes.
-const LIMIT: u64 = 1 << 30;
-const HEADER: usize = 12;
-
-/// One accepted body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    source: String,
-    /// When it arrived; dedupe windows and event times depend on it.
-    pub received_at: DateTime<Utc>,
-    /// The body, valid JSON text.
-    pub body: String,
-}
-
-impl Record {
-    /// A body of `source` that arrived at `received_at`.
-    pub fn new(source: Source, received_at: DateTime<Utc>, body: String) -> Self {
-        Self {
-            source: source.as_str().to_owned(),
-            received_at,
-            body,
-        }
-    }
-
-    /// Whose webhook it came through.
-    pub fn source(&self) -> Option<Source> {
-        Source::parse(&self.source)
-    }
-}
-
-/// Why a body could not be spooled.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// The file has reached its bound for this source.
-    #[error("spool is full")]
-    Full,
-    /// The disk refused.
-    #[error("spool cannot be written")]
-    Io(#[from] io::Error),
-}
+/// How often a daemon that waits for the file asks for it.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// The file. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Spool {
-    file: Arc<Mutex<File>>,
-    path: Arc<PathBuf>,
-    /// Bytes of valid records not yet drained; written under the file's lock.
-    pending: Arc<AtomicU64>,
+pub struct Spool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Locked while the file is changed.
+    file: Mutex<File>,
+    path: PathBuf,
+    /// Most bytes the file may have.
+    limit: u64,
+    /// Whether we have the file; set once, under `file`.
+    ours: AtomicBool,
+    /// Bytes not yet drained, by us or by the daemon we wait for; written under `file`.
+    pending: AtomicU64,
 }
 
 impl Spool {
-    /// Opens or creates the spool in `dir`, which nobody else may use meanwhile,
-    /// and cuts a torn tail off.
+    /// Opens or creates the spool in `dir`, which no other daemon may have, and
+    /// cuts a torn tail off.
     ///
     /// # Errors
     /// When another daemon has it, or the file cannot be opened or written.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path, limit: u64) -> io::Result<Self> {
+        let spool = Self::behind(dir, limit)?;
+        if spool.take_over()? {
+            return Ok(spool);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another daemon uses this data directory; give each its own DF_DATA_DIR",
+        ))
+    }
+
+    /// Opens or creates a spool that a daemon about to stop may still have.
+    /// Until [`Spool::wait_turn`] is through it takes nothing, and while the
+    /// other daemon has deliveries in it, it does not look empty.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn behind(dir: &Path, limit: u64) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = dir.join("spool");
         let file = OpenOptions::new()
@@ -83,65 +70,109 @@ impl Spool {
             .create(true)
             .truncate(false)
             .open(&path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                "another daemon uses this data directory; give each its own DF_DATA_DIR",
-            )
-        })?;
-        let mut valid = 0;
-        let mut reader = BufReader::new(&file);
-        while let Some((_, length)) = next_record(&mut reader)? {
-            valid += length;
+        // A file that no folder names after a power cut has kept nothing.
+        sync_folder(dir)?;
+        dir.parent().map_or(Ok(()), sync_folder)?;
+        let pending = file.metadata()?.len();
+        Ok(Self(Arc::new(Shared {
+            file: Mutex::new(file),
+            path,
+            limit,
+            ours: AtomicBool::new(false),
+            pending: AtomicU64::new(pending),
+        })))
+    }
+
+    /// Returns when the file is ours.
+    pub async fn wait_turn(&self) {
+        let mut told = false;
+        loop {
+            let spool = self.clone();
+            match tokio::task::spawn_blocking(move || spool.take_over()).await {
+                Ok(Ok(true)) => return,
+                Ok(Ok(false)) if !told => {
+                    tracing::info!("another daemon still has the spool; waiting for it to stop");
+                    told = true;
+                }
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => tracing::error!(%error, "spool cannot be taken over"),
+            }
+            tokio::time::sleep(ASK_EVERY).await;
         }
+    }
+
+    /// Takes the file unless another daemon has it; answers whether it is ours.
+    fn take_over(&self) -> io::Result<bool> {
+        let file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_ours() {
+            return Ok(true);
+        }
+        if rustix::fs::flock(&*file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            self.0.pending.store(file.metadata()?.len(), Ordering::Release);
+            return Ok(false);
+        }
+        let valid = whole_bytes(&file)?;
         file.set_len(valid)?;
         file.sync_all()?;
-        File::open(dir)?.sync_all()?;
-        Ok(Self {
-            file: Arc::new(Mutex::new(file)),
-            path: Arc::new(path),
-            pending: Arc::new(AtomicU64::new(valid)),
-        })
+        self.0.pending.store(valid, Ordering::Release);
+        self.0.ours.store(true, Ordering::Release);
+        Ok(true)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.0.ours.load(Ordering::Acquire)
     }
 
     /// Whether nothing waits to be drained.
     pub fn is_empty(&self) -> bool {
-        self.pending.load(Ordering::Acquire) == 0
+        self.pending_bytes() == 0
     }
 
     /// Bytes waiting to be drained.
     pub fn pending_bytes(&self) -> u64 {
-        self.pending.load(Ordering::Acquire)
+        self.0.pending.load(Ordering::Acquire)
     }
 
-    /// Appends records and syncs them to disk before it returns. Aloware never
-    /// redelivers, so the last part of the room is kept for it.
+    /// Most bytes that `source` may fill. GHL and the texting vendor deliver
+    /// again what is refused, Aloware never does: the last part is kept for it.
+    fn bound(&self, source: Option<Source>) -> u64 {
+        match source {
+            Some(Source::Aloware) => self.0.limit,
+            Some(Source::Texting) => self.0.limit / 10 * 9,
+            Some(Source::Ghl) | None => self.0.limit / 10 * 8,
+        }
+    }
+
+    /// Appends records and syncs them to disk before it returns; answers for
+    /// each whether it is kept or found no room.
     ///
     /// # Errors
-    /// [`SpoolError`]; none of the records is stored then.
-    pub async fn append(&self, records: Vec<Record>) -> Result<(), SpoolError> {
+    /// When the file is not ours or the disk refuses; nothing is kept then.
+    pub async fn append(&self, records: Vec<Record>) -> io::Result<Vec<bool>> {
         let spool = self.clone();
         tokio::task::spawn_blocking(move || spool.append_blocking(&records))
             .await
-            .map_err(|_| SpoolError::Io(io::Error::other("spool task ended")))?
+            .map_err(io::Error::other)?
     }
 
-    fn append_blocking(&self, records: &[Record]) -> Result<(), SpoolError> {
-        let mut bytes = Vec::new();
-        let mut bound = LIMIT;
-        for record in records {
-            bound = bound.min(match record.source() {
-                Some(Source::Aloware) => LIMIT,
-                Some(Source::Texting) => LIMIT / 10 * 9,
-                Some(Source::Ghl) | None => LIMIT / 10 * 8,
-            });
-            bytes.extend(encode(record)?);
+    fn append_blocking(&self, records: &[Record]) -> io::Result<Vec<bool>> {
+        if !self.take_over()? {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another daemon still has the spool",
+            ));
         }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = self.pending.load(Ordering::Acquire);
-        let end = start + bytes.len() as u64;
-        if end > bound {
-            return Err(SpoolError::Full);
+        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = self.pending_bytes();
+        let (mut bytes, mut kept) = (Vec::new(), Vec::with_capacity(records.len()));
+        for record in records {
+            let encoded = record.encode()?;
+            let end = start + (bytes.len() + encoded.len()) as u64;
+            let fits = end <= self.bound(record.source());
+            if fits {
+                bytes.extend(encoded);
+            }
+            kept.push(fits);
         }
         let written = file
             .seek(SeekFrom::Start(start))
@@ -150,47 +181,66 @@ impl Spool {
         if let Err(error) = written {
             // Nothing of this call may be found later: it was not acknowledged.
             file.set_len(start)?;
-            return Err(error.into());
+            return Err(error);
         }
-        self.pending.store(end, Ordering::Release);
-        Ok(())
+        self.0.pending.store(start + bytes.len() as u64, Ordering::Release);
+        Ok(kept)
     }
 
     /// What waits from byte `from` on, in order, about `max_bytes` of it, and the
-    /// byte up to which it was read.
+    /// byte up to which it was read. Nothing while the file is not ours.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn read(&self, from: u64, max_bytes: usize) -> io::Result<(Vec<Record>, u64)> {
-        let (path, upto) = (Arc::clone(&self.path), self.pending_bytes());
-        tokio::task::spawn_blocking(move || {
-            let mut file = File::open(&*path)?;
-            file.seek(SeekFrom::Start(from))?;
-            let mut reader = BufReader::new(file.take(upto.saturating_sub(from)));
-            let (mut records, mut at) = (Vec::new(), from);
-            while at - from < max_bytes as u64
-                && let Some((record, length)) = next_record(&mut reader)?
-            {
-                records.push(record);
-                at += length;
+        let spool = self.clone();
+        tokio::task::spawn_blocking(move || spool.read_blocking(from, max_bytes as u64))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    fn read_blocking(&self, from: u64, max_bytes: u64) -> io::Result<(Vec<Record>, u64)> {
+        let (mut records, mut at) = (Vec::new(), from);
+        if !self.is_ours() {
+            return Ok((records, at));
+        }
+        let mut file = File::open(&self.0.path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut reader = BufReader::new(file.take(self.pending_bytes().saturating_sub(from)));
+        while records.is_empty() || at - from < max_bytes {
+            match next(&mut reader)? {
+                Next::Whole(record, bytes) => {
+                    records.push(record);
+                    at += bytes;
+                }
+                Next::Damaged(bytes) => {
+                    tracing::error!(bytes, "a delivery in the spool is damaged and lost");
+                    at += bytes;
+                }
+                Next::End => break,
             }
-            Ok((records, at))
-        })
-        .await
-        .map_err(io::Error::other)?
+        }
+        Ok((records, at))
     }
 
     /// Keeps a record that the database refuses in any form, in a file of its
-    /// own beside the spool, for a person to look at.
+    /// own beside the spool and as bounded, for a person to look at.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file is full or cannot be written.
     pub async fn set_aside(&self, record: Record) -> io::Result<()> {
-        let path = self.path.with_file_name("refused");
+        let (path, limit) = (self.0.path.with_file_name("refused"), self.0.limit);
         tokio::task::spawn_blocking(move || {
-            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-            file.write_all(&encode(&record)?)?;
-            file.sync_all()
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+            let (bytes, before) = (record.encode()?, file.metadata()?.len());
+            if before + bytes.len() as u64 > limit {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "too much is set aside"));
+            }
+            let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+            if written.is_err() {
+                file.set_len(before)?;
+            }
+            written.and_then(|()| path.parent().map_or(Ok(()), sync_folder))
         })
         .await
         .map_err(io::Error::other)?
@@ -203,13 +253,13 @@ impl Spool {
     pub async fn clear(&self, upto: u64) -> io::Result<bool> {
         let spool = self.clone();
         tokio::task::spawn_blocking(move || {
-            let file = spool.file.lock().unwrap_or_else(PoisonError::into_inner);
-            if spool.pending_bytes() != upto {
+            let file = spool.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+            if !spool.is_ours() || spool.pending_bytes() != upto {
                 return Ok(false);
             }
             file.set_len(0)?;
             file.sync_all()?;
-            spool.pending.store(0, Ordering::Release);
+            spool.0.pending.store(0, Ordering::Release);
             Ok(true)
         })
         .await
@@ -217,105 +267,23 @@ impl Spool {
     }
 }
 
-fn encode(record: &Record) -> io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(record).map_err(io::Error::other)?;
-    let length = u32::try_from(json.len()).map_err(io::Error::other)?;
-    let mut bytes = Vec::with_capacity(HEADER + json.len());
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend(Sha256::digest(&json).iter().take(HEADER - 4));
-    bytes.extend_from_slice(&json);
-    Ok(bytes)
-}
-
-/// The next whole record and its length in bytes; `None` at the end, or where a
-/// torn or damaged record begins.
-fn next_record(reader: &mut impl Read) -> io::Result<Option<(Record, u64)>> {
-    let mut header = Vec::with_capacity(HEADER);
-    reader.take(HEADER as u64).read_to_end(&mut header)?;
-    let (Some(length), Some(sum)) = (header.first_chunk::<4>(), header.get(4..HEADER)) else {
-        return Ok(None);
-    };
-    let length = u64::from(u32::from_le_bytes(*length));
-    let mut json = Vec::new();
-    reader.take(length).read_to_end(&mut json)?;
-    let whole = json.len() as u64 == length && Sha256::digest(&json).iter().take(HEADER - 4).eq(sum);
-    if !whole {
-        return Ok(None);
-    }
-    Ok(serde_json::from_slice(&json)
-        .ok()
-        .map(|record| (record, HEADER as u64 + length)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(n: usize) -> Record {
-        Record::new(Source::Aloware, DateTime::UNIX_EPOCH, format!("{{\"n\":{n}}}"))
-    }
-
-    #[tokio::test]
-    async fn records_come_back_in_order_and_are_cleared_only_when_nothing_was_added() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path()).unwrap();
-        spool.append(vec![record(1), record(2)]).await.unwrap();
-        let (records, upto) = spool.read(0, usize::MAX).await.unwrap();
-        assert_eq!(records, [record(1), record(2)]);
-        spool.append(vec![record(3)]).await.unwrap();
-        assert!(!spool.clear(upto).await.unwrap());
-        let (records, upto) = spool.read(0, usize::MAX).await.unwrap();
-        assert_eq!(records.len(), 3);
-        assert!(spool.clear(upto).await.unwrap());
-        assert!(spool.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_torn_tail_is_cut_and_what_was_acknowledged_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("spool");
-        Spool::open(dir.path())
-            .unwrap()
-            .append(vec![record(1), record(2)])
-            .await
-            .unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for cut in 1..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let spool = Spool::open(dir.path()).unwrap();
-            let (records, _) = spool.read(0, usize::MAX).await.unwrap();
-            assert!(records.len() < 2, "cut at {cut}");
-            spool.append(vec![record(9)]).await.unwrap();
-            let (records, _) = spool.read(0, usize::MAX).await.unwrap();
-            assert_eq!(records.last(), Some(&record(9)), "cut at {cut}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_second_daemon_on_the_same_directory_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Spool::open(dir.path()).unwrap();
-        let error = Spool::open(dir.path()).unwrap_err();
-        assert!(error.to_string().contains("DF_DATA_DIR"), "{error}");
-        drop(first);
-        Spool::open(dir.path()).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_long_spool_is_read_piece_by_piece() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path()).unwrap();
-        spool.append((0..50).map(record).collect()).await.unwrap();
-        let (mut from, mut all) = (0, Vec::new());
-        loop {
-            let (records, upto) = spool.read(from, 300).await.unwrap();
-            if records.is_empty() {
-                break;
+/// The bytes up to the end of the last whole record.
+fn whole_bytes(file: &File) -> io::Result<u64> {
+    let mut reader = BufReader::new(file);
+    reader.seek(SeekFrom::Start(0))?;
+    let (mut at, mut valid) = (0, 0);
+    loop {
+        match next(&mut reader)? {
+            Next::Whole(_, bytes) => {
+                at += bytes;
+                valid = at;
             }
-            assert!(records.len() < 50);
-            all.extend(records);
-            from = upto;
+            Next::Damaged(bytes) => at += bytes,
+            Next::End => return Ok(valid),
         }
-        assert_eq!(all, (0..50).map(record).collect::<Vec<_>>());
     }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }

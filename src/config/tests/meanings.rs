@@ -17,6 +17,7 @@ fn quantities_out_of_bounds_are_refused_with_the_bounds() {
         ("JOBS_RETRY_LIMIT", "0"),
         ("DF_DATABASE_POOL_SIZE", "1"),
         ("DF_BODY_LIMIT", "0"),
+        ("DF_SPOOL_LIMIT", "1KiB"),
         ("DF_HTTP_TIMEOUT", "0s"),
         ("DF_RETENTION_DONE", "1s"),
         ("GHL_DAILY_LIMIT", "-1"),
@@ -26,6 +27,17 @@ fn quantities_out_of_bounds_are_refused_with_the_bounds() {
         let why = problem("", &[(variable, value)]);
         assert!(why.contains(variable) && why.contains("must be between"), "{why}");
     }
+}
+
+#[test]
+fn a_shared_port_needs_a_database_that_can_be_shared() {
+    let why = problem("", &[("DF_REUSE_PORT", "true")]);
+    assert!(
+        why.starts_with("server.reuse_port (DF_REUSE_PORT): needs database.url"),
+        "{why}"
+    );
+    let shared = [("DF_REUSE_PORT", "true"), ("DATABASE_URL", "postgres://u@h/d")];
+    assert!(settings("", &shared).server.reuse_port);
 }
 
 #[test]

@@ -63,10 +63,12 @@ fn problem(file: &str, env: &[(&str, &str)]) -> String {
 fn the_required_settings_alone_give_every_default() {
     let settings = settings("", &[]);
     assert_eq!(settings.server.bind.to_string(), "127.0.0.1:8080");
+    assert!(!settings.server.reuse_port);
     assert_eq!(settings.server.body_limit, 1 << 20);
     assert_eq!(settings.server.log_format, LogFormat::Json);
     assert!(settings.database.url.is_none());
     assert_eq!(settings.database.pool_size, 16);
+    assert_eq!(settings.database.spool_limit, 1 << 30);
     assert_eq!(settings.database.data_dir, PathBuf::from("/var/lib/df-middleware"));
     assert_eq!(
         settings.ghl.rate_limit,

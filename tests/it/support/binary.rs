@@ -55,6 +55,12 @@ impl Daemon {
         }
     }
 
+    /// Starts a command that serves at `base`, and waits for nothing.
+    pub fn spawn(serve: &mut Command, base: String) -> Self {
+        let child = serve.spawn().unwrap();
+        Self { child, base }
+    }
+
     /// SIGKILL: no instruction of it runs any more when this returns.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -155,7 +155,7 @@ impl TestApp {
 }
 
 async fn start_app(sandbox: &Sandbox, data: &Path, config: Config, changes: &[(&str, &str)]) -> App {
-    let settings = settings(sandbox, data, changes);
+    let settings = settings_with(sandbox, data, changes);
     let db = app::open_database(config, settings.database.pool_size).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     App::start(settings, db, listener).await.unwrap()
@@ -210,10 +210,11 @@ pub fn environment(sandbox: &Sandbox, data: &Path, changes: &[(&str, &str)]) -> 
 
 /// The settings of a test without changes.
 pub fn settings_for(sandbox: &Sandbox, data: &Path) -> Settings {
-    settings(sandbox, data, &[])
+    settings_with(sandbox, data, &[])
 }
 
-fn settings(sandbox: &Sandbox, data: &Path, changes: &[(&str, &str)]) -> Settings {
+/// The settings of a test, some of them changed by environment name.
+pub fn settings_with(sandbox: &Sandbox, data: &Path, changes: &[(&str, &str)]) -> Settings {
     let env = environment(sandbox, data, changes);
     let defaults = Defaults::new(&env, false);
     let unreadable = |_: &Path| Err(std::io::Error::other("no files in tests"));

@@ -117,11 +117,11 @@ impl Table {
         }
     }
 
-    /// Writes `target/bench/pipeline.json`.
-    pub(crate) fn save(&self) -> PathBuf {
+    /// Writes `target/bench/<bench>.json`.
+    pub(crate) fn save(&self, bench: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
         std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("pipeline.json");
+        let path = folder.join(format!("{bench}.json"));
         std::fs::write(&path, serde_json::to_string_pretty(&self.json()).unwrap()).unwrap();
         path
     }

@@ -1,0 +1,83 @@
+//! A spool that runs full while PostgreSQL is away: who is refused, with what,
+//! and that nothing accepted is lost.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use df_middleware::app::{self, App};
+use df_middleware::embedded::{self, Options};
+use df_middleware::sandbox::Sandbox;
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+
+use crate::support::{
+    self, GHL_SECRET, PATIENCE, contact_event, finished_call, post_aloware, post_texting, query, settings_with, text,
+};
+
+async fn post_ghl(client: &Client, base: &str, body: &Value) -> Response {
+    let url = format!("{base}/api/webhooks/ghl/{GHL_SECRET}");
+    client.post(url).json(body).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_refuses_ghl_first_then_texting_and_aloware_not_yet_and_loses_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    // Where the postgres user may enter: a temporary directory is root's own.
+    let home = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let options = || Options::new(home.path().join("pg"), std::env::vars_os());
+    let server = embedded::start(options()).await.unwrap();
+    let settings = settings_with(&sandbox, home.path(), &[("DF_SPOOL_LIMIT", "64KiB")]);
+    let db = app::open_database(server.config(), 4).await.unwrap();
+    let app = App::start(settings, db, TcpListener::bind("127.0.0.1:0").unwrap())
+        .await
+        .unwrap();
+    let (client, base) = (support::client(), format!("http://{}", app.address()));
+    server.stop().await.unwrap();
+
+    let filler = "x".repeat(2000);
+    let (mut contacts, mut texts) = (0, 0);
+    let refusal = loop {
+        let id = format!("filler{contacts:04}");
+        let fields = json!({"firstName": filler, "phone": format!("+1619555{:04}", 1000 + contacts)});
+        let answer = post_ghl(&client, &base, &contact_event("ContactUpdate", &id, &id, fields)).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        contacts += 1;
+    };
+    assert_eq!(refusal.status(), 429, "GHL delivers again on nothing else");
+    assert!(refusal.headers().contains_key("retry-after"));
+    let refusal = loop {
+        let body = text("message.received", &format!("t{texts}"), "+16195550191", &filler);
+        let answer = post_texting(&client, &base, &body).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        texts += 1;
+    };
+    assert_eq!(refusal.status(), 503);
+    assert!(contacts > 0 && texts > 0, "{contacts} {texts}");
+    let kept = post_aloware(&client, &base, &finished_call(9700, "+16195550192")).await;
+    assert_eq!(kept.status(), 200, "the last part is Aloware's");
+
+    let server = embedded::start(options()).await.unwrap();
+    let watcher = query::connect(&server.config()).await;
+    let count = "SELECT (SELECT count(*) FROM webhook_events) + (SELECT count(*) FROM texting_webhook_events)";
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while watcher.query_one(count, &[]).await.unwrap().get::<_, i64>(0) < contacts + texts + 1 {
+        assert!(tokio::time::Instant::now() < deadline, "the spool is not drained");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let again = text("message.received", "again", "+16195550191", "hello");
+    assert_eq!(
+        post_texting(&client, &base, &again).await.status(),
+        200,
+        "there is room again"
+    );
+    app.stop().await;
+    drop(watcher);
+    server.stop().await.unwrap();
+}
