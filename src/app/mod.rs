@@ -2,6 +2,7 @@
 //! Every long-lived task is named here, and one that ends early ends the daemon.
 
 mod bridges;
+mod pulse;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use crate::vendors::Vendors;
 use crate::{http, ops, schedule};
 
 use bridges::{Outgoing, Requests};
+use pulse::Pulse;
 
 /// How long the database may take to answer at boot.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
@@ -67,6 +69,8 @@ impl Task {
 struct Stops {
     ingest: CancellationToken,
     workers: CancellationToken,
+    /// After the workers: their last calls and results are this daemon's.
+    session: CancellationToken,
 }
 
 impl std::fmt::Debug for App {
@@ -120,12 +124,13 @@ impl App {
             .context("opening the spool")?;
         let desk = Desk {
             db: db.clone(),
-            vendors,
+            vendors: vendors.clone(),
             spool: spool.clone(),
             rules,
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
+        let pulse = Pulse::new(db.clone(), &engine, vendors);
         let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
         let metrics = ops::metrics::install();
         let state = http::State {
@@ -141,7 +146,8 @@ impl App {
         let server = http::server(state, listener)?;
         let handle = server.handle();
         let stops = Stops::default();
-        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, &settings);
+        tasks.push(Task::spawn("session", pulse.run(stops.session.clone()).boxed()));
         if let Some(handle) = metrics {
             tasks.push(Task::spawn(
                 "metrics",
@@ -209,12 +215,18 @@ async fn join(tasks: Vec<Task>, stops: &Stops) {
     let (first, rest): (Vec<Task>, Vec<Task>) = tasks
         .into_iter()
         .partition(|task| matches!(task.name, "listener" | "ingest"));
-    for task in first {
-        report(task).await;
-    }
-    stops.workers.cancel();
-    for task in rest {
-        report(task).await;
+    let (rest, last): (Vec<Task>, Vec<Task>) = rest.into_iter().partition(|task| task.name != "session");
+    for (tasks, next) in [
+        (first, Some(&stops.workers)),
+        (rest, Some(&stops.session)),
+        (last, None),
+    ] {
+        for task in tasks {
+            report(task).await;
+        }
+        if let Some(next) = next {
+            next.cancel();
+        }
     }
 }
 
@@ -230,23 +242,24 @@ fn spawn_all(
     engine: &Arc<Engine>,
     db: &Db,
     stops: &Stops,
-    grace: Duration,
+    settings: &Settings,
 ) -> Vec<Task> {
     let listener = async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the listener failed");
         }
     };
-    let scheduled = schedule::run(db.clone(), stops.workers.clone());
+    let scheduled = schedule::run(db.clone(), settings.retention_done, stops.workers.clone());
     let schedule = async move {
         if let Err(error) = scheduled.await {
             tracing::error!(%error, "the schedule failed");
         }
     };
+    let workers = Arc::clone(engine).run(stops.workers.clone(), settings.server.shutdown_grace);
     vec![
         Task::spawn("listener", listener.boxed()),
         Task::spawn("ingest", outbox.run(stops.ingest.clone()).boxed()),
-        Task::spawn("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
+        Task::spawn("workers", workers.boxed()),
         Task::spawn("schedule", schedule.boxed()),
     ]
 }

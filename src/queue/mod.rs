@@ -17,9 +17,11 @@ mod dispatch;
 mod flight;
 mod lane;
 mod lease;
+mod session;
 mod sweep;
 
 pub use backoff::{RetryPolicy, delay};
 pub use dispatch::{Engine, Limits};
 pub use lane::{Handler, Report, RunContext};
+pub use session::Session;
 pub use sweep::KeyOf;

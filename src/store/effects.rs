@@ -63,6 +63,7 @@ pub struct Echo {
 /// the spool may hold a delivery longer.
 const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
 
+// `later`: several events may need one step; it stays as long as the last of them.
 const ANNOUNCE: &str = "
 WITH fence AS (
   SELECT 1 WHERE $2::bigint IS NULL
@@ -72,6 +73,9 @@ old AS (SELECT state, vendor_id, fingerprint FROM effects WHERE step = $1),
 ins AS (
   INSERT INTO effects (step, state, event_id) SELECT $1, 'intended', $4 FROM fence
   WHERE NOT EXISTS (SELECT 1 FROM old) ON CONFLICT (step) DO NOTHING),
+later AS (
+  UPDATE effects f SET event_id = $4 FROM fence
+   WHERE f.step = $1 AND $4::uuid IS NOT NULL AND (f.event_id IS NULL OR f.event_id < $4)),
 echo AS (
   INSERT INTO echoes (vendor, entity_id, fingerprint, expires_at)
   SELECT DISTINCT e.vendor, e.entity_id, e.fingerprint, now() + $8::float8 * interval '1 second'

@@ -15,8 +15,12 @@ pub mod opt_outs;
 pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
+pub mod retention;
+pub mod scheduled_runs;
+pub mod sessions;
 pub mod spool;
 pub mod sync_log;
+pub mod vendor_usage;
 
 pub use error::StoreError;
 pub use pool::{Db, migrate};

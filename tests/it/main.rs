@@ -15,6 +15,7 @@ mod ingest;
 mod kills;
 mod opt_outs;
 mod outages;
+mod retention;
 mod several_daemons;
 mod story;
 mod support;
