@@ -122,7 +122,7 @@ impl Pulse {
             Stage::Joined(at) => Some(at),
             Stage::Joining(_) => None,
         };
-        self.session.touched(begun, works_from);
+        self.session.touched(begun, works_from, others.alive > 0);
         if others.dead {
             let buried = sessions::bury(&client, id).await?;
             if buried.daemons > 0 {

@@ -19,7 +19,8 @@ use crate::store::StoreError;
 
 /// Events one claim may take of a lane.
 const EVENTS_PER_LANE: i64 = 16;
-/// Lanes held per running event: the next ones are at hand when one ends.
+/// Lanes held per running event: the next ones are at hand when one ends. With
+/// other daemons there it is one: what waits here could run there.
 const LANES_PER_SLOT: usize = 4;
 /// How often the claim looks further back than its watermark.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
@@ -102,7 +103,12 @@ impl<'a> Flight<'a> {
     /// Places for further lanes. Results that cannot be stored take places too.
     fn room(&self) -> usize {
         let taken = self.running.len() + self.finished.len();
-        (self.engine.limits.concurrency * LANES_PER_SLOT).saturating_sub(taken)
+        let per_slot = if self.engine.session.is_shared() {
+            1
+        } else {
+            LANES_PER_SLOT
+        };
+        (self.engine.limits.concurrency * per_slot).saturating_sub(taken)
     }
 
     /// Begins to take lanes into the free places, unless that is under way or

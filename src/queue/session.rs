@@ -24,6 +24,7 @@ pub struct Session {
 struct State {
     touched: Option<Instant>,
     works_from: Option<Instant>,
+    shared: bool,
 }
 
 impl Session {
@@ -41,12 +42,18 @@ impl Session {
     }
 
     /// The row was touched by a statement that began at `begun`; lanes may be
-    /// taken from `works_from` on, if that is known.
-    pub fn touched(&self, begun: Instant, works_from: Option<Instant>) {
+    /// taken from `works_from` on, if that is known. `shared`: others live, too.
+    pub fn touched(&self, begun: Instant, works_from: Option<Instant>, shared: bool) {
         *self.lock() = State {
             touched: Some(begun),
             works_from,
+            shared,
         };
+    }
+
+    /// Whether others could run what this process only keeps at hand.
+    pub(super) fn is_shared(&self) -> bool {
+        self.lock().shared
     }
 
     /// Until when the others surely take this process for alive.
@@ -73,10 +80,10 @@ mod tests {
     fn lanes_are_taken_only_under_a_touched_row_and_once_the_join_is_over() {
         let (session, now) = (Session::new(), Instant::now());
         assert!(!session.may_claim(now), "no row yet");
-        session.touched(now, None);
+        session.touched(now, None, false);
         assert!(!session.may_claim(now), "the others do not know of us yet");
         let open = now + Duration::from_secs(1);
-        session.touched(now, Some(open));
+        session.touched(now, Some(open), false);
         assert!(!session.may_claim(now));
         assert!(session.may_claim(open));
         assert!(!session.may_claim(now + HOLDS), "the row is out of date");

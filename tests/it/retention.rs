@@ -179,6 +179,14 @@ async fn logs_and_send_records_go_by_age_and_no_proof_of_consent_ever_does() {
     db.close();
 }
 
+/// Announces a step as the run of an event does.
+async fn announce(db: &Db, step: &str, event: Uuid) -> Prior {
+    let client = db.client().await.unwrap();
+    effects::announce(&client, step, None, Some(event), &[], &[])
+        .await
+        .unwrap()
+}
+
 #[tokio::test]
 async fn what_a_kept_event_relies_on_stays_as_long_as_it_does() {
     let database = cluster::database().await;
@@ -198,29 +206,21 @@ async fn what_a_kept_event_relies_on_stays_as_long_as_it_does() {
         ))
         .await
         .unwrap();
-    let pooled = db.client().await.unwrap();
     let note = "aloware:call:1:note";
     for event in [first, later, first] {
-        effects::announce(&pooled, note, None, Some(event), &[], &[])
-            .await
-            .unwrap();
+        announce(&db, note, event).await;
     }
     client
         .batch_execute("UPDATE effects SET created_at = now() - interval '100 days'")
         .await
         .unwrap();
-    drop(pooled);
     let removed = retention::run(&db, KEEP, &CancellationToken::new()).await.unwrap();
     assert_eq!(
         removed, 1,
         "the first event alone: the later one was replayed yesterday"
     );
     // Replayed once more it writes no second note and sends no second text.
-    let pooled = db.client().await.unwrap();
-    let prior = effects::announce(&pooled, note, None, Some(later), &[], &[])
-        .await
-        .unwrap();
-    assert_eq!(prior, Prior::Unconfirmed);
+    assert_eq!(announce(&db, note, later).await, Prior::Unconfirmed);
     assert_eq!(
         query::rows(&client, "SELECT correlation_id FROM outbound_messages")
             .await

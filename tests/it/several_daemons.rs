@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use df_middleware::embedded::throwaway::Database;
-use df_middleware::sandbox::{Fault, Sandbox, Times};
+use df_middleware::sandbox::{Call, Fault, Sandbox, Times, Vendor};
 use df_middleware::store::{Db, scheduled_runs, sessions};
 use serde_json::json;
 use tokio_postgres::Config;
@@ -116,25 +116,38 @@ impl Two {
     }
 }
 
+/// The daemons' limit, and the vendor's own.
+const LIMIT: (&str, &str) = ("GHL_RATE_LIMIT", "20/2s");
 const PER_WINDOW: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(2);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_daemons_share_the_work_and_one_limit_and_the_vendor_never_says_429() {
-    let two = Two::start(&[("GHL_RATE_LIMIT", "20/2s"), ("JOBS_CONCURRENCY", "4")]).await;
-    two.sandbox.ghl.set_rate_limit(PER_WINDOW, WINDOW, 200_000);
+/// Delivers one text each of so many people; each costs the vendor two calls.
+async fn deliver(sandbox: &Sandbox, to: &Daemon, people: usize) {
     let http = client();
-    for person in 0..60 {
+    for person in 0..people {
         let phone = format!("+1619555{:04}", 300 + person);
-        two.sandbox.ghl.add_contact(json!({"phone": phone}));
+        sandbox.ghl.add_contact(json!({"phone": phone}));
         let body = text("message.received", &format!("s{person}"), &phone, "hello");
-        // All of them to one: the work is shared through the database.
-        assert_eq!(post_texting(&http, &two.daemons[0].base, &body).await.status(), 200);
+        assert_eq!(post_texting(&http, &to.base, &body).await.status(), 200);
     }
-    settled(&two.database.config(), UNFINISHED, 0).await;
-    let calls = two.sandbox.calls();
+}
+
+/// Every call so far; the vendor was never asked too much.
+fn none_refused(sandbox: &Sandbox) -> Vec<Call> {
+    let calls = sandbox.calls();
     let refused = calls.iter().filter(|call| call.status == Some(429)).count();
     assert_eq!(refused, 0, "of {} calls", calls.len());
+    calls
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_daemons_share_the_work_and_one_limit_and_the_vendor_never_says_429() {
+    let two = Two::start(&[LIMIT]).await;
+    two.sandbox.ghl.set_rate_limit(PER_WINDOW, WINDOW, 200_000);
+    // All of them to one: the work is shared through the database.
+    deliver(&two.sandbox, &two.daemons[0], 60).await;
+    settled(&two.database.config(), UNFINISHED, 0).await;
+    let calls = none_refused(&two.sandbox);
     assert!(calls.len() >= 120, "{}", calls.len());
 
     let took = (calls.last().unwrap().at - calls[0].at).as_seconds_f64();
@@ -147,6 +160,28 @@ async fn two_daemons_share_the_work_and_one_limit_and_the_vendor_never_says_429(
     }
     let all: f64 = made.iter().sum();
     assert!(made.iter().all(|calls| *calls >= all * 0.35), "{made:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_joins_a_busy_one_and_leaves_again_and_the_vendor_never_says_429() {
+    let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
+    sandbox.ghl.set_rate_limit(PER_WINDOW, WINDOW, 200_000);
+    let data = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let config = database.config();
+    // Few at hand: what a lone daemon holds already, it runs to its end.
+    let settings = [LIMIT, ("JOBS_CONCURRENCY", "4")];
+    let first = Daemon::start(&sandbox, data[0].path(), &config, &settings).await;
+    deliver(&sandbox, &first, 90).await;
+    let second = Daemon::start(&sandbox, data[1].path(), &config, &settings).await;
+    // It takes its part while there is work left for both.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while second.metric("vendor_calls_total", "vendor=\"ghl\"").await < 20.0 {
+        assert!(tokio::time::Instant::now() < deadline, "the second one makes no calls");
+    }
+    assert!(second.terminate().success());
+    settled(&config, UNFINISHED, 0).await;
+    assert!(none_refused(&sandbox).len() >= 180);
+    assert!(first.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,7 +255,7 @@ async fn the_calls_of_a_day_outlive_a_restart() {
     for phone in texts {
         app.sandbox.ghl.add_contact(json!({"phone": phone}));
     }
-    let to_ghl = |app: &TestApp| app.sandbox.journal().total(df_middleware::sandbox::Vendor::Ghl);
+    let to_ghl = |app: &TestApp| app.sandbox.journal().total(Vendor::Ghl);
     for (nth, phone) in texts.iter().take(2).enumerate() {
         app.texting(&text("message.received", &format!("d{nth}"), phone, "hello"))
             .await;
