@@ -2,6 +2,7 @@
 //! Every long-lived task is named here, and one that ends early ends the daemon.
 
 mod bridges;
+mod predecessor;
 mod pulse;
 
 use std::io::ErrorKind;
@@ -29,6 +30,7 @@ use crate::vendors::Vendors;
 use crate::{http, ops, schedule};
 
 use bridges::{Outgoing, Requests};
+use predecessor::Predecessor;
 use pulse::Pulse;
 
 /// How long the database may take to answer at boot.
@@ -130,7 +132,12 @@ impl App {
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
-        let pulse = Pulse::new(db.clone(), &engine, vendors);
+        let pulse = Pulse::new(
+            db.clone(),
+            &engine,
+            vendors,
+            Predecessor::on(&settings.database.data_dir),
+        );
         let (ingest, outbox) = Ingest::new(db.clone(), spool, intake.clone(), engine.wake());
         let metrics = ops::metrics::install();
         let state = http::State {

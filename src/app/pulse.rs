@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::predecessor::Predecessor;
 use crate::queue::{Engine, Session};
 use crate::store::vendor_usage::{self, Calls};
 use crate::store::{Db, StoreError, sessions};
@@ -30,6 +31,8 @@ pub(super) struct Pulse {
     session: Arc<Session>,
     wake: Arc<Notify>,
     vendors: Vendors,
+    /// Until its lanes are free.
+    predecessor: Option<Predecessor>,
     stage: Stage,
 }
 
@@ -45,13 +48,14 @@ enum Stage {
 
 impl Pulse {
     /// A daemon that makes no call yet.
-    pub(super) fn new(db: Db, engine: &Engine, vendors: Vendors) -> Self {
+    pub(super) fn new(db: Db, engine: &Engine, vendors: Vendors, predecessor: Predecessor) -> Self {
         hold(&vendors);
         Self {
             db,
             session: engine.session(),
             wake: engine.wake(),
             vendors,
+            predecessor: Some(predecessor),
             stage: Stage::Joining(None),
         }
     }
@@ -100,6 +104,7 @@ impl Pulse {
             self.stage = Stage::Joining(None);
         }
         let client = self.db.client().await?;
+        self.succeed(&client).await?;
         let (id, begun) = (self.session.id(), Instant::now());
         sessions::touch(&client, id, matches!(self.stage, Stage::Joined(_))).await?;
         let since = match self.stage {
@@ -134,6 +139,21 @@ impl Pulse {
                 self.wake.notify_one();
             }
         }
+        Ok(())
+    }
+
+    /// Frees the lanes of the daemon that was killed on this folder, once.
+    async fn succeed(&mut self, client: &deadpool_postgres::Object) -> Result<(), StoreError> {
+        let Some(predecessor) = &self.predecessor else {
+            return Ok(());
+        };
+        if let Some(session) = predecessor.session() {
+            sessions::leave(client, session).await?;
+        }
+        if let Err(error) = predecessor.replace(self.session.id()) {
+            tracing::warn!(%error, "a successor here will have to wait until this daemon counts as dead");
+        }
+        self.predecessor = None;
         Ok(())
     }
 

@@ -117,10 +117,11 @@ held AS MATERIALIZED (
   SELECT key FROM event_lanes WHERE ready_at > now() AND owner = $1 ORDER BY key FOR UPDATE)
 UPDATE event_lanes SET ready_at = now(), owner = NULL WHERE key = ANY (ARRAY(SELECT key FROM held))";
 
-/// Removes this daemon's row, and frees what it could not hand back.
+/// Removes the row of a daemon that surely runs no more, and frees what it could
+/// not hand back.
 ///
 /// # Errors
-/// Any statement failure; the others then take it for dead.
+/// Any statement failure; it is taken for dead later.
 pub async fn leave<C: GenericClient>(client: &C, id: Uuid) -> Result<(), StoreError> {
     let statement = client.prepare_cached(LEAVE).await?;
     client.execute(&statement, &[&id]).await?;

@@ -211,6 +211,29 @@ async fn the_lanes_of_a_killed_daemon_are_taken_over_long_before_their_lease_end
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_starts_where_it_was_killed_has_its_lanes_back_at_once() {
+    let phone = "+16195550176";
+    let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
+    let (data, config) = (tempfile::tempdir().unwrap(), database.config());
+    let contact = sandbox.ghl.add_contact(json!({"phone": phone}));
+    let fault = sandbox.ghl.fault("POST", "/contacts/*/notes", Times::Once, Fault::Hang);
+    let mut killed = Daemon::start(&sandbox, data.path(), &config, &[]).await;
+    post_aloware(&client(), &killed.base, &finished_call(9403, phone)).await;
+    let reached = sandbox.wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE);
+    reached.await.expect("the note is being written");
+    killed.kill();
+    fault.release();
+    let _successor = Daemon::start(&sandbox, data.path(), &config, &[]).await;
+    settled(&config, UNFINISHED, 0).await;
+    assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
+    // Sooner than anybody is judged dead.
+    let sql = "SELECT extract(epoch FROM processed_at - started_at)::float8 < 10 AS at_once
+                 FROM webhook_events, daemon_sessions";
+    let rows = query::rows(&query::connect(&config).await, sql).await;
+    assert_eq!(rows, [json!({"at_once": true})]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_daemon_loses_its_lanes_and_does_no_harm_when_it_wakes() {
     let phone = "+16195550172";
     let two = Two::start(&[]).await;
