@@ -2,6 +2,8 @@
 //! Every long-lived task is named here, and one that ends early ends the daemon.
 
 mod bridges;
+mod predecessor;
+mod pulse;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ use crate::vendors::Vendors;
 use crate::{http, ops, schedule};
 
 use bridges::{Outgoing, Requests};
+use predecessor::Predecessor;
+use pulse::Pulse;
 
 /// How long the database may take to answer at boot.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
@@ -67,6 +71,7 @@ impl Task {
 struct Stops {
     ingest: CancellationToken,
     workers: CancellationToken,
+    /// After the workers: their last calls and results are this daemon's.
     ledger: CancellationToken,
 }
 
@@ -122,12 +127,19 @@ impl App {
         let desk = Desk {
             db: db.clone(),
             announcer,
-            vendors,
+            vendors: vendors.clone(),
             spool: spool.clone(),
             rules,
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
+        let pulse = Pulse::new(
+            db.clone(),
+            &engine,
+            vendors,
+            spool.clone(),
+            Predecessor::on(&settings.database.data_dir),
+        );
         let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), intake.clone(), engine.wake());
         let metrics = ops::metrics::install();
         let state = http::State {
@@ -142,8 +154,9 @@ impl App {
         };
         let (server, closing) = http::server(state, door)?;
         let stops = Stops::default();
-        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, settings.server.shutdown_grace);
+        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, &settings);
         tasks.push(Task::spawn("ledger", announcements.run(stops.ledger.clone()).boxed()));
+        tasks.push(Task::spawn("session", pulse.run(stops.ledger.clone()).boxed()));
         if let Some(handle) = metrics {
             tasks.push(Task::spawn(
                 "metrics",
@@ -221,22 +234,21 @@ async fn keep_spool(spool: Spool, stop: CancellationToken) {
     }
 }
 
-async fn join(tasks: Vec<Task>, stops: &Stops) {
-    let (first, rest): (Vec<Task>, Vec<Task>) = tasks
-        .into_iter()
-        .partition(|task| matches!(task.name, "listener" | "ingest"));
-    for task in first {
-        report(task).await;
-    }
-    stops.workers.cancel();
-    let (ledger, rest): (Vec<Task>, Vec<Task>) = rest.into_iter().partition(|task| task.name == "ledger");
-    for task in rest {
-        report(task).await;
-    }
-    // The last runs still announced their writes.
-    stops.ledger.cancel();
-    for task in ledger {
-        report(task).await;
+/// Ends the tasks in the order in which they need each other: what comes in,
+/// what works, and what the last runs still announce their writes to.
+async fn join(mut tasks: Vec<Task>, stops: &Stops) {
+    let wave = |task: &Task| match task.name {
+        "listener" | "ingest" => 0,
+        "ledger" | "session" => 2,
+        _ => 1,
+    };
+    for (nth, next) in [(0, Some(&stops.workers)), (1, Some(&stops.ledger)), (2, None)] {
+        for task in tasks.extract_if(.., |task| wave(task) == nth) {
+            report(task).await;
+        }
+        if let Some(next) = next {
+            next.cancel();
+        }
     }
 }
 
@@ -252,23 +264,24 @@ fn spawn_all(
     engine: &Arc<Engine>,
     db: &Db,
     stops: &Stops,
-    grace: Duration,
+    settings: &Settings,
 ) -> Vec<Task> {
     let listener = async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the listener failed");
         }
     };
-    let scheduled = schedule::run(db.clone(), stops.workers.clone());
+    let scheduled = schedule::run(db.clone(), settings.retention_done, stops.workers.clone());
     let schedule = async move {
         if let Err(error) = scheduled.await {
             tracing::error!(%error, "the schedule failed");
         }
     };
+    let workers = Arc::clone(engine).run(stops.workers.clone(), settings.server.shutdown_grace);
     vec![
         Task::spawn("listener", listener.boxed()),
         Task::spawn("ingest", outbox.run(stops.ingest.clone()).boxed()),
-        Task::spawn("workers", Arc::clone(engine).run(stops.workers.clone(), grace).boxed()),
+        Task::spawn("workers", workers.boxed()),
         Task::spawn("schedule", schedule.boxed()),
     ]
 }

@@ -157,6 +157,11 @@ fn describe() {
     describe_gauge!("database_up", "1 when PostgreSQL answered the scrape");
     describe_counter!("vendor_calls_total", "Calls to a vendor by outcome");
     describe_histogram!("vendor_call_duration_seconds", Unit::Seconds, "Time a vendor took");
+    describe_gauge!("daemons", "Daemons that share the database, as this one sees them");
+    describe_counter!(
+        "retention_deleted_total",
+        "Finished rows removed after retention.done_events, by table"
+    );
     describe_gauge!("vendor_up", "0 while a vendor's breaker is open");
     // What an alert compares against must exist before it first happens.
     for silent in [

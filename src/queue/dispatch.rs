@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::backoff::RetryPolicy;
 use super::claim::{ClaimedLane, Want, claim};
 use super::complete::{FinishedLane, complete};
 use super::flight::Flight;
 use super::lane::{self, Handler, Stops};
+use super::session::Session;
 use super::sweep::{KeyOf, sweep};
 use crate::domain::EventStatus;
 use crate::store::{Db, StoreError};
@@ -45,8 +45,7 @@ pub struct Engine {
     handler: Arc<dyn Handler>,
     pub(super) limits: Limits,
     key_of: KeyOf,
-    /// Random per process start, never the host's name.
-    pub(super) owner: Uuid,
+    pub(super) session: Arc<Session>,
     /// Ingest, replay and the jobs routes ring it; the loop waits on it.
     wake: Arc<Notify>,
     /// One permit per running event; lanes wait here for their turn.
@@ -69,7 +68,7 @@ impl Engine {
             handler,
             limits,
             key_of,
-            owner: Uuid::new_v4(),
+            session: Arc::new(Session::new()),
             wake: Arc::new(Notify::new()),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
         }
@@ -78,6 +77,11 @@ impl Engine {
     /// Ring it after storing events: they run at once instead of at the next poll.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+
+    /// The session under which it claims. No lane is taken before it is touched.
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session)
     }
 
     /// Runs until `draining`, then finishes what is in flight; what is not
@@ -153,7 +157,7 @@ impl Engine {
         let slots = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
         let want = self.want(i64::from(limit.min(slots)), 1, DateTime::<Utc>::MIN_UTC);
         let lease_ends = Instant::now() + self.limits.lease.mul_f64(0.9);
-        let claimed = claim(&client, self.owner, want).await?;
+        let claimed = claim(&client, self.session.id(), want).await?;
         drop(client);
         let stops = Stops {
             draining: CancellationToken::new(),

@@ -19,7 +19,8 @@ use crate::store::StoreError;
 
 /// Events one claim may take of a lane.
 pub(super) const EVENTS_PER_LANE: i64 = 16;
-/// Lanes held per running event: the next ones are at hand when one ends.
+/// Lanes held per running event: the next ones are at hand when one ends. With
+/// other daemons there it is one: what waits here could run there.
 const LANES_PER_SLOT: usize = 4;
 /// How often the claim looks further back than its watermark.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
@@ -102,7 +103,12 @@ impl<'a> Flight<'a> {
     /// Places for further lanes. Results that cannot be stored take places too.
     fn room(&self) -> usize {
         let taken = self.running.len() + self.finished.len();
-        (self.engine.limits.concurrency * LANES_PER_SLOT).saturating_sub(taken)
+        let per_slot = if self.engine.session.is_shared() {
+            1
+        } else {
+            LANES_PER_SLOT
+        };
+        (self.engine.limits.concurrency * per_slot).saturating_sub(taken)
     }
 
     /// Begins to take lanes into the free places, unless that is under way or
@@ -111,7 +117,7 @@ impl<'a> Flight<'a> {
     pub(super) fn start_claiming(&mut self) -> bool {
         let (places, slots) = (self.room(), self.engine.limits.concurrency);
         let worthwhile = places >= slots || (places > 0 && self.running.len() < slots);
-        if self.claiming.is_some() || !worthwhile {
+        if self.claiming.is_some() || !worthwhile || !self.engine.session.may_claim(Instant::now()) {
             return false;
         }
         if Instant::now() >= self.full_scan_at {
@@ -124,7 +130,7 @@ impl<'a> Flight<'a> {
         let engine = Arc::clone(self.engine);
         self.claiming = Some(tokio::spawn(async move {
             let outcome = match engine.db.client().await {
-                Ok(client) => claim(&client, engine.owner, want).await,
+                Ok(client) => claim(&client, engine.session.id(), want).await,
                 Err(error) => Err(error),
             };
             Taken {
@@ -263,22 +269,23 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Ends runs whose lease has run out by our own clock: a frozen process or a
-    /// lost database must not go on writing to vendors.
+    /// Ends runs whose lease, or whose process's session, has run out by our own
+    /// clock: a frozen process or a lost database must not go on writing to vendors.
     pub(super) fn abort_overdue(&self) {
         let now = Instant::now();
+        if self.engine.session.holds_until().is_some_and(|until| until <= now) {
+            return self.abort_all();
+        }
         for lane in self.running.values().filter(|lane| lane.valid_until <= now) {
             lane.abort.cancel();
         }
     }
 
-    /// When the next lease runs out by our own clock.
+    /// When the next lease, or the session, runs out by our own clock.
     pub(super) fn next_overdue(&self) -> Option<Instant> {
-        self.running
-            .values()
-            .filter(|lane| !lane.abort.is_cancelled())
-            .map(|lane| lane.valid_until)
-            .min()
+        let leases = self.running.values().filter(|lane| !lane.abort.is_cancelled());
+        let next = leases.map(|lane| lane.valid_until).min()?;
+        Some(self.engine.session.holds_until().map_or(next, |until| until.min(next)))
     }
 
     pub(super) fn abort_all(&self) {

@@ -38,7 +38,7 @@ impl Engine {
     pub async fn timed_round(&self, lanes: i64, since: DateTime<Utc>) -> Result<Round, StoreError> {
         let client = self.db.client().await?;
         let began = Instant::now();
-        let claimed = claim(&client, self.owner, self.want(lanes, EVENTS_PER_LANE, since)).await?;
+        let claimed = claim(&client, self.session.id(), self.want(lanes, EVENTS_PER_LANE, since)).await?;
         let claim = began.elapsed();
         drop(client);
         let next_since = claimed.oldest.map_or(since, |oldest| oldest - WATERMARK_SLACK);

@@ -18,10 +18,12 @@ mod flight;
 mod lane;
 mod lease;
 mod measure;
+mod session;
 mod sweep;
 
 pub use backoff::{RetryPolicy, delay};
 pub use dispatch::{Engine, Limits};
 pub use lane::{Handler, Report, RunContext};
 pub use measure::Round;
+pub use session::Session;
 pub use sweep::KeyOf;

@@ -19,6 +19,7 @@ const MOST: usize = 128;
 /// the spool may hold a delivery longer.
 const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
 
+// `later`: several events may need one step; it stays as long as the last of them.
 // `= ANY` fences the joins: the planner takes every list for a short one. A step
 // that was neither known nor ours to insert was announced by somebody else at
 // this moment: its outcome is unknown to us.
@@ -32,6 +33,10 @@ ins AS (
   INSERT INTO effects (step, state, event_id)
   SELECT step, 'intended', event_id FROM ours WHERE coalesce(step NOT IN (SELECT step FROM old), true) ORDER BY step
   ON CONFLICT (step) DO NOTHING RETURNING step),
+later AS (
+  UPDATE effects f SET event_id = o.event_id FROM ours o
+   WHERE f.step = o.step AND f.step = ANY ($1) AND o.event_id IS NOT NULL
+     AND (f.event_id IS NULL OR f.event_id < o.event_id)),
 expected AS MATERIALIZED (
   SELECT e.* FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
                     AS e(step, vendor, entity_id, fingerprint, replaces)

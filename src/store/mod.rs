@@ -16,11 +16,15 @@ pub mod opt_outs;
 pub mod outbound_messages;
 mod pool;
 pub mod quarantine;
+pub mod retention;
+pub mod scheduled_runs;
+pub mod sessions;
 pub mod spool;
 mod spool_record;
 #[cfg(test)]
 mod spool_tests;
 pub mod sync_log;
+pub mod vendor_usage;
 
 pub use error::StoreError;
 pub use pool::{Db, migrate};

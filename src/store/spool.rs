@@ -119,7 +119,8 @@ impl Spool {
         Ok(true)
     }
 
-    fn is_ours(&self) -> bool {
+    /// Whether this daemon has the file: no other one lives on this folder.
+    pub fn is_ours(&self) -> bool {
         self.0.ours.load(Ordering::Acquire)
     }
 

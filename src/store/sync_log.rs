@@ -3,14 +3,15 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::LogEntry;
 
 const INSERT: &str = "
-INSERT INTO sync_log (direction, entity_type, entity_id, source_id, target_id, status, started_at, finished_at,
+INSERT INTO sync_log (id, direction, entity_type, entity_id, source_id, target_id, status, started_at, finished_at,
                       error_message, correlation_id, decisions)
-VALUES ($1, $2, $3, $3, $4, $5, $6, now(), $7, $8, $9)";
+VALUES ($10, $1, $2, $3, $3, $4, $5, $6, now(), $7, $8, $9)";
 
 /// Stores what a piece of work did.
 ///
@@ -37,6 +38,8 @@ pub async fn insert<C: GenericClient>(
                     &entry.message,
                     &correlation_id,
                     &entry.decisions,
+                    // Time-ordered: retention finds the old ones by it.
+                    &Uuid::now_v7(),
                 ],
             )
             .await?;

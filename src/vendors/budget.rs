@@ -1,5 +1,6 @@
 //! The rate budget of one vendor: at most `count` calls in any `period`, the
-//! more urgent ones first, and for GHL a number of calls a day.
+//! more urgent ones first, and for GHL a number of calls a day. Each of several
+//! processes takes its part of both.
 //!
 //! A sliding window of our own instead of the `governor` crate: a vendor counts
 //! calls in a window, and a bucket that refills while it empties lets nearly
@@ -13,11 +14,13 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::day::Day;
 use super::error::VendorError;
+use super::share::{Crowd, part};
 use super::signals::Signals;
 use crate::config::Rate;
 
@@ -54,23 +57,18 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// When each call of the last period was let through, oldest first.
+    /// When each call of the last period was let through or, if its answer is
+    /// here, answered; oldest first.
     recent: VecDeque<Instant>,
+    /// From when calls may be made; `None` until the others know of this process.
+    opens_at: Option<Instant>,
+    crowd: Crowd,
     /// The vendor asked for silence until then.
     paused_until: Option<Instant>,
     /// Who waits, most urgent and then oldest first.
     queue: BTreeSet<(Priority, u64)>,
     next_ticket: u64,
     day: Day,
-}
-
-#[derive(Debug, Default)]
-struct Day {
-    date: NaiveDate,
-    used: u32,
-    /// The vendor's own count of what is left, and when that starts anew.
-    left: Option<u64>,
-    resets_at: Option<Instant>,
 }
 
 enum Turn {
@@ -86,6 +84,7 @@ impl Budget {
     }
 
     fn with_longest_wait(rate: Rate, daily_limit: Option<u32>, longest_wait: Duration) -> Self {
+        let now = Instant::now();
         Self {
             shared: Arc::new(Shared {
                 rate: Rate {
@@ -96,6 +95,8 @@ impl Budget {
                 longest_wait,
                 state: Mutex::new(State {
                     recent: VecDeque::new(),
+                    opens_at: Some(now),
+                    crowd: Crowd::alone(now),
                     paused_until: None,
                     queue: BTreeSet::new(),
                     next_ticket: 0,
@@ -106,19 +107,20 @@ impl Budget {
         }
     }
 
-    /// Waits for leave to make one call.
+    /// Waits for leave to make one call; answers when it was given.
     ///
     /// # Errors
     /// [`VendorError::RateLimited`] when the turn would come later than
     /// [`LONGEST_WAIT`], or when the day's calls are used up.
-    pub async fn acquire(&self, priority: Priority) -> Result<(), VendorError> {
+    pub async fn acquire(&self, priority: Priority) -> Result<Instant, VendorError> {
         let deadline = Instant::now() + self.shared.longest_wait;
         let place = Place::take(&self.shared, priority);
         loop {
             let mut moved = pin!(self.shared.moved.notified());
             moved.as_mut().enable();
-            match place.turn(Instant::now(), Utc::now(), deadline) {
-                Turn::Taken => return Ok(()),
+            let now = Instant::now();
+            match place.turn(now, Utc::now(), deadline) {
+                Turn::Taken => return Ok(now),
                 Turn::Refused(after) => {
                     return Err(VendorError::RateLimited {
                         retry_after: Some(after),
@@ -132,6 +134,51 @@ impl Budget {
         }
     }
 
+    /// The call let through at `left` was answered. The vendor counted it when it
+    /// arrived, which may have been as late as this: its place is free a period
+    /// after that. No network holds a call for longer than a tenth of it.
+    pub fn answered(&self, left: Instant, now: Instant) {
+        let mut state = self.shared.lock();
+        if let Ok(place) = state.recent.binary_search(&left) {
+            state.recent.remove(place);
+            let arrived = now.min(left + self.shared.rate.period / 10);
+            let place = state.recent.partition_point(|at| *at <= arrived);
+            state.recent.insert(place, arrived);
+        }
+    }
+
+    /// Lets nothing through until [`Budget::open`].
+    pub fn hold(&self) {
+        self.shared.lock().opens_at = None;
+    }
+
+    /// Ends [`Budget::hold`]; answers from when calls may be made. Where another
+    /// process is busy, that is when the calls it made before it knew of this one
+    /// have left the window; a long window is not waited for to its end.
+    pub fn open(&self, now: Instant, busy: bool) -> Instant {
+        let wait = self.shared.rate.period.min(LONGEST_WAIT);
+        let at = if busy { now + wait } else { now };
+        self.shared.lock().opens_at = Some(at);
+        self.shared.moved.notify_waiters();
+        at
+    }
+
+    /// So many processes draw on this limit now, this one included.
+    pub fn share(&self, processes: u32, now: Instant) {
+        self.shared.lock().crowd.saw(now, processes);
+    }
+
+    /// This process's calls of the day that are not written down yet.
+    pub fn unwritten(&self, today: DateTime<Utc>) -> (NaiveDate, u64) {
+        let mut state = self.shared.lock();
+        state.day.unwritten(today)
+    }
+
+    /// `count` of them were written down, and all processes together made `all`.
+    pub fn written(&self, date: NaiveDate, count: u64, all: u64) {
+        self.shared.lock().day.written(date, count, all);
+    }
+
     /// Lets nothing through until then; an earlier pause is only ever extended.
     pub fn pause_until(&self, until: Instant) {
         let mut state = self.shared.lock();
@@ -143,8 +190,7 @@ impl Budget {
     pub fn observe(&self, signals: &Signals, limited: bool, now: Instant) -> Option<Duration> {
         if let Some(left) = signals.daily_remaining {
             let mut state = self.shared.lock();
-            state.day.left = Some(left);
-            state.day.resets_at = signals.daily_reset.map(|reset| now + reset);
+            state.day.told(left, signals.daily_reset.map(|reset| now + reset));
         }
         let interval = signals.interval.unwrap_or(self.shared.rate.period);
         let wait = if limited {
@@ -164,18 +210,17 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// How much of the window this priority may fill. The rest stays free for
-    /// more urgent calls, so that a STOP never waits behind a backfill.
-    fn ceiling(&self, priority: Priority) -> usize {
-        let count = self.rate.count;
-        let kept_free = match priority {
-            Priority::OptOut => 0,
-            Priority::Message | Priority::Contact => count / 20,
-            Priority::Background => count / 5,
-        };
-        usize::try_from(count - kept_free).unwrap_or(usize::MAX)
-    }
+/// How much of a window this priority may fill. The rest stays free for more
+/// urgent calls, so that a STOP never waits behind a backfill.
+fn ceiling(count: u32, priority: Priority) -> usize {
+    let kept_free = match priority {
+        Priority::OptOut => 0,
+        Priority::Message | Priority::Contact => count / 20,
+        Priority::Background => count / 5,
+    };
+    usize::try_from(count - kept_free).unwrap_or(usize::MAX)
 }
 
 /// A waiter's place in the queue; given up when dropped.
@@ -197,16 +242,20 @@ impl<'b> Place<'b> {
     /// Goes through if it is this waiter's turn; otherwise says when to look again.
     fn turn(&self, now: Instant, today: DateTime<Utc>, deadline: Instant) -> Turn {
         let mut state = self.shared.lock();
-        if let Some(after) = state.day.over_for(now, today, self.shared.daily_limit) {
+        let processes = state.crowd.most(now, self.shared.rate.period);
+        if let Some(after) = state.day.over_for(now, today, self.shared.daily_limit, processes) {
             return Turn::Refused(after);
         }
-        let period = self.shared.rate.period;
+        let Rate { count, period } = part(self.shared.rate, processes);
         while state.recent.front().is_some_and(|at| *at + period <= now) {
             state.recent.pop_front();
         }
         let ahead = state.queue.range(..self.me).count();
-        let free_at = state.free_at(now, ahead, self.shared.ceiling(self.me.0), period);
-        if ahead == 0 && free_at <= now {
+        let free_at = state.free_at(now, ahead, ceiling(count, self.me.0), period);
+        if state.opens_at.is_none() && now < deadline {
+            return Turn::ComeBackAt(deadline);
+        }
+        if state.opens_at.is_some() && ahead == 0 && free_at <= now {
             state.recent.push_back(now);
             state.day.count_one();
             return Turn::Taken;
@@ -235,7 +284,9 @@ impl State {
     /// When a waiter behind `ahead` others may expect its turn.
     fn free_at(&self, now: Instant, ahead: usize, ceiling: usize, period: Duration) -> Instant {
         let ceiling = ceiling.max(1);
-        let earliest = self.paused_until.unwrap_or(now).max(now);
+        let earliest = now
+            .max(self.paused_until.unwrap_or(now))
+            .max(self.opens_at.unwrap_or(now));
         let Some(nth) = (self.recent.len() + ahead).checked_sub(ceiling) else {
             return earliest;
         };
@@ -243,40 +294,6 @@ impl State {
         let leaves = self.recent.get(nth % ceiling).copied().unwrap_or(now);
         earliest.max(leaves + period.saturating_mul(rounds))
     }
-}
-
-impl Day {
-    fn count_one(&mut self) {
-        self.used = self.used.saturating_add(1);
-        self.left = self.left.map(|left| left.saturating_sub(1));
-    }
-
-    /// How long the day's calls are used up for, if they are.
-    fn over_for(&mut self, now: Instant, today: DateTime<Utc>, limit: Option<u32>) -> Option<Duration> {
-        if self.date != today.date_naive() {
-            self.date = today.date_naive();
-            self.used = 0;
-            if self.resets_at.is_none() {
-                self.left = None;
-            }
-        }
-        if self.resets_at.is_some_and(|at| at <= now) {
-            self.left = None;
-            self.resets_at = None;
-        }
-        if self.left == Some(0) {
-            let reset = self.resets_at.map(|at| at - now);
-            return Some(reset.unwrap_or_else(|| until_midnight(today)));
-        }
-        (limit? <= self.used).then(|| until_midnight(today))
-    }
-}
-
-fn until_midnight(now: DateTime<Utc>) -> Duration {
-    now.date_naive()
-        .checked_add_days(Days::new(1))
-        .and_then(|next| (next.and_time(NaiveTime::MIN).and_utc() - now).to_std().ok())
-        .unwrap_or(Duration::from_secs(3600))
 }
 
 #[cfg(test)]

@@ -111,6 +111,56 @@ fn the_day_ends_at_its_limit_and_begins_anew_at_midnight_utc() {
 }
 
 #[test]
+fn each_of_two_processes_fills_half_and_the_second_half_comes_back_a_window_later() {
+    let budget = Budget::new(rate(10, 1000), None);
+    let now = Instant::now();
+    let fill = |now| {
+        (0..20)
+            .filter(|_| taken(&Place::take(&budget.shared, Priority::OptOut), now))
+            .count()
+    };
+    budget.share(2, now);
+    assert_eq!(fill(now), 5);
+    let alone = now + Duration::from_millis(200);
+    budget.share(1, alone);
+    assert_eq!(fill(alone), 0, "the other one's last calls are still in the window");
+    assert_eq!(fill(now + Duration::from_secs(1)), 10);
+}
+
+#[test]
+fn a_newcomer_makes_no_call_before_the_others_earlier_ones_have_left_the_window() {
+    let budget = Budget::new(rate(10, 1000), None);
+    budget.hold();
+    let now = Instant::now();
+    let place = Place::take(&budget.shared, Priority::OptOut);
+    assert!(!taken(&place, now));
+    assert_eq!(budget.open(now, true), now + Duration::from_secs(1));
+    assert!(!taken(&place, now + Duration::from_millis(999)));
+    assert!(taken(&place, now + Duration::from_secs(1)));
+    budget.hold();
+    assert!(!taken(&place, now + Duration::from_secs(2)));
+    budget.open(now + Duration::from_secs(2), false);
+    assert!(taken(&place, now + Duration::from_secs(2)), "nobody else was at work");
+}
+
+#[test]
+fn a_call_counts_from_its_answer_but_a_slow_one_only_a_tenth_of_the_window_longer() {
+    let budget = Budget::new(rate(2, 1000), None);
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    for _ in 0..2 {
+        assert!(taken(&Place::take(&budget.shared, Priority::OptOut), start));
+    }
+    budget.answered(start, at(40));
+    budget.answered(start, at(700));
+    let place = Place::take(&budget.shared, Priority::OptOut);
+    assert!(!taken(&place, at(1039)));
+    assert!(taken(&place, at(1040)));
+    assert!(!taken(&place, at(1099)));
+    assert!(taken(&place, at(1100)));
+}
+
+#[test]
 fn the_vendors_own_daily_count_steers() {
     let budget = Budget::new(rate(10, 1), Some(1000));
     let now = Instant::now();

@@ -9,9 +9,11 @@ pub mod breaker;
 pub mod budget;
 mod classify;
 mod client;
+mod day;
 pub mod error;
 pub mod ghl;
 mod route;
+mod share;
 pub mod signals;
 #[cfg(test)]
 mod testkit;
@@ -19,12 +21,13 @@ pub mod texting;
 mod transport;
 
 pub use aloware::{AlowareClient, AlowareUser, FormRequest};
-pub use budget::Priority;
+pub use budget::{Budget, Priority};
 pub use error::{SetupError, Trouble, VendorError};
 pub use ghl::{ContactPatch, GhlClient, MessageRecord, MessageStatus, NewContact, Note, Upserted};
 pub use texting::{OutboundText, TextingClient};
 
 use crate::config::Settings;
+use crate::domain::Source;
 
 /// The clients of all vendors. Clones share budgets, breakers and connections.
 #[derive(Clone, Debug)]
@@ -54,5 +57,17 @@ impl Vendors {
             aloware: AlowareClient::over(http.clone(), &settings.aloware, &settings.http, region)?,
             texting: TextingClient::over(http, &settings.texting, &settings.http)?,
         })
+    }
+
+    /// The budgets, for whoever knows how many processes draw on them.
+    pub fn budgets(&self) -> Vec<(Source, Budget)> {
+        let texting = self.texting.as_ref().map(|client| (Source::Texting, client.budget()));
+        [
+            (Source::Aloware, self.aloware.budget()),
+            (Source::Ghl, self.ghl.budget()),
+        ]
+        .into_iter()
+        .chain(texting)
+        .collect()
     }
 }

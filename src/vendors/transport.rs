@@ -62,9 +62,10 @@ pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, VendorError> {
     })
 }
 
-/// The turn to make one call: the budget is spent, the breaker let it through.
+/// The turn to make one call: the budget was spent at that moment, and the
+/// breaker let it through.
 #[derive(Debug)]
-pub struct Turn(Permit);
+pub struct Turn(Instant, Permit);
 
 impl Transport {
     pub(crate) fn new(
@@ -90,6 +91,10 @@ impl Transport {
         })
     }
 
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
     /// Whether calls are made at present, or the vendor counts as down.
     pub(crate) fn is_up(&self) -> bool {
         !self.breaker.is_open()
@@ -111,17 +116,17 @@ impl Transport {
         if let Some(retry_after) = self.breaker.closed_for(Instant::now()) {
             return Err(down(retry_after));
         }
-        if let Err(refused) = self.budget.acquire(priority).await {
+        let left = self.budget.acquire(priority).await.inspect_err(|_| {
             self.count(operation, "budget");
-            return Err(refused);
-        }
-        Ok(Turn(self.breaker.admit(Instant::now()).map_err(down)?))
+        })?;
+        Ok(Turn(left, self.breaker.admit(Instant::now()).map_err(down)?))
     }
 
     /// Makes the call whose turn it is.
-    pub(crate) async fn perform(&self, Turn(permit): Turn, call: Call<'_>) -> Result<Answer, VendorError> {
+    pub(crate) async fn perform(&self, Turn(left, permit): Turn, call: Call<'_>) -> Result<Answer, VendorError> {
         let started = Instant::now();
         let (status, result) = self.exchange(&call).await;
+        self.budget.answered(left, Instant::now());
         self.settle(permit, &result);
         let label = match (status, &result) {
             (Some(status), _) => status.to_string(),

@@ -17,6 +17,7 @@ mod ledger;
 mod opt_outs;
 mod outages;
 mod restarts;
+mod retention;
 mod several_daemons;
 mod spool;
 mod story;

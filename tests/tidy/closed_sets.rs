@@ -34,6 +34,7 @@ fn held() -> Checks {
         ("optout_blocks.cause", set!(Cause)),
         ("optout_history.action", set!(Move)),
         ("quarantine_events.event_source", set!(EventTable)),
+        ("vendor_usage.vendor", set!(Source)),
         ("optout_registry.status", words(&["opted_out", "opted_in"])),
         ("reconcile_runs.status", words(&["running", "success", "error"])),
         ("effects.state", words(&["intended", "done"])),

@@ -63,7 +63,7 @@ const TABLE: &[(&str, Doors)] = &[
             "wire",
         ]),
     ),
-    ("schedule", To(&["store"])),
+    ("schedule", To(&["domain", "store"])),
     ("embedded", To(&["config"])),
     ("sandbox", To(&[])),
     ("app", ToAllBut(&["cli", "sandbox"])),

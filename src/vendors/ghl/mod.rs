@@ -110,6 +110,10 @@ impl GhlClient {
         }
     }
 
+    pub(super) fn budget(&self) -> Budget {
+        self.shared.transport.budget()
+    }
+
     /// Whether the breaker lets calls through as usual.
     pub fn is_up(&self) -> bool {
         self.shared.transport.is_up()

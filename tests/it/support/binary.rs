@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use df_middleware::sandbox::Sandbox;
 use reqwest::Client;
+use rustix::process::{Pid, Signal};
 use tokio_postgres::Config;
 
 use super::{PATIENCE, client, environment, query};
@@ -69,9 +70,32 @@ impl Daemon {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         self.child.wait().unwrap()
+    }
+
+    /// SIGSTOP: it keeps its connections and does nothing.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The sum of a metric's samples whose labels contain `label`.
+    pub async fn metric(&self, name: &str, label: &str) -> f64 {
+        let answer = client().get(format!("{}/metrics", self.base)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        text.lines()
+            .filter(|line| line.starts_with(name) && line.contains(label))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 }
 

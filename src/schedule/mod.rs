@@ -1,0 +1,81 @@
+//! What runs at a time of day rather than on an event. Of several daemons one
+//! runs it: whoever stores the run first.
+
+pub mod retention;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::BoxFuture;
+use tokio_cron_scheduler::{Job, JobScheduler};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Db, StoreError, echoes, scheduled_runs};
+
+/// What is due at times of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Echoes that can no longer come back are removed.
+    Echoes,
+    /// What is finished and older than this is removed.
+    Retention(Duration),
+}
+
+impl Due {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Echoes => "echoes",
+            Self::Retention(_) => "retention",
+        }
+    }
+
+    /// Six fields, UTC, always a whole minute (see `scheduled_runs`). Retention
+    /// has a minute of its own, when nobody else's daily work begins.
+    fn cron(self) -> &'static str {
+        match self {
+            Self::Echoes => "0 */10 * * * *",
+            Self::Retention(_) => "0 17 4 * * *",
+        }
+    }
+
+    async fn run(self, db: &Db, stop: &CancellationToken) -> Result<(), StoreError> {
+        if !scheduled_runs::take(&db.client().await?, self.name()).await? {
+            return Ok(());
+        }
+        match self {
+            Self::Echoes => {
+                let removed = echoes::prune(&db.client().await?).await?;
+                tracing::debug!(removed, "old echoes removed");
+            }
+            Self::Retention(keep) => {
+                let removed = retention::run(db, keep, stop).await?;
+                tracing::info!(removed, "finished rows beyond retention removed");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs the schedule until `stop`. Finished rows are kept for `keep`.
+///
+/// # Errors
+/// When the scheduler cannot be started.
+pub async fn run(db: Db, keep: Duration, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut scheduler = JobScheduler::new().await.context("starting the scheduler")?;
+    for due in [Due::Echoes, Due::Retention(keep)] {
+        let (db, stop) = (db.clone(), stop.clone());
+        let job = Job::new_async(due.cron(), move |_, _| -> BoxFuture<'static, ()> {
+            let (db, stop) = (db.clone(), stop.clone());
+            Box::pin(async move {
+                if let Err(error) = due.run(&db, &stop).await {
+                    tracing::warn!(%error, job = due.name(), "scheduled work failed; trying again when it is due next");
+                }
+            })
+        })
+        .context("reading a schedule")?;
+        scheduler.add(job).await.context("adding a schedule")?;
+    }
+    scheduler.start().await.context("starting the scheduler")?;
+    stop.cancelled().await;
+    scheduler.shutdown().await.context("stopping the scheduler")
+}
