@@ -138,6 +138,14 @@ fn describe() {
         "Events closed as failed: attempts used up or permanent"
     );
     describe_counter!(
+        "events_coalesced_total",
+        "Events that a later event of the same contact carried along"
+    );
+    describe_counter!(
+        "events_overdue_total",
+        "Failed runs of events that must arrive (opt-outs) past the point where others are given up, or refused"
+    );
+    describe_counter!(
         "lanes_fenced_total",
         "Lanes whose results were dropped because another worker had taken over"
     );
@@ -162,6 +170,7 @@ fn describe() {
     for silent in [
         "webhooks_not_stored_total",
         "events_dead_total",
+        "events_overdue_total",
         "lanes_fenced_total",
         "events_stored_total",
     ] {

@@ -12,14 +12,16 @@
 
 mod backoff;
 mod claim;
+mod coalesce;
 mod complete;
 mod dispatch;
 mod flight;
 mod lane;
 mod lease;
+mod settle;
 mod sweep;
 
 pub use backoff::{RetryPolicy, delay};
 pub use dispatch::{Engine, Limits};
-pub use lane::{Handler, Report, RunContext};
+pub use lane::{EVENT_DEADLINE, Handler, Report, RunContext};
 pub use sweep::KeyOf;

@@ -212,10 +212,10 @@ async fn a_permanent_failure_ends_in_error_and_the_person_s_next_event_goes_on()
         .await;
     assert_eq!(
         rows[0],
-        json!({"entity_id": "m1", "status": "error", "error_message": "ghl 403 forbidden"})
+        json!({"entity_id": "m1", "status": "error", "error_message": "permanent: ghl 403 forbidden"})
     );
     assert_eq!(rows[1]["status"], "done");
-    assert_eq!(rows[2]["error_message"], "No phone number in payload");
+    assert_eq!(rows[2]["error_message"], "permanent: No phone number in payload");
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
     app.finish().await;
 }
