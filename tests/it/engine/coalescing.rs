@@ -26,7 +26,7 @@ fn ran(id: &str, carried: usize) -> (String, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_updates_while_the_vendor_is_slow_cost_a_few_reads_and_name_their_carrier() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("DF_HTTP_TIMEOUT", "60s")]).await;
     let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));
     let slow = app.sandbox.ghl.fault("GET", "/contacts/*", Times::Once, Fault::Gate);
     for n in 0..UPDATES {
