@@ -1,6 +1,7 @@
 //! The engine by itself: a scripted handler on the real PostgreSQL.
 
 mod coalescing;
+mod desk;
 mod retries;
 
 use std::sync::{Arc, Mutex};
