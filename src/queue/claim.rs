@@ -89,7 +89,8 @@ pub(crate) struct Claimed {
 // its commit waits for no disk; announcements and results, which do, follow it.
 // Ages are differences of epochs: a subtraction of times fails on an infinite one
 // that somebody typed, and everybody's claim with it.
-const CLAIM: &str = "
+/// Takes lanes with their next events. Public for tests that look at its plan.
+pub const CLAIM: &str = "
 WITH c AS (
   SELECT key, ready_at FROM event_lanes
    WHERE ready_at <= now() AND ready_at >= $5
@@ -187,7 +188,8 @@ fn claimed_event(row: &Row) -> Result<Option<ClaimedEvent>, StoreError> {
         entity_type: row.get(9),
         entity_id: row.get(10),
         payload: Value::Null,
-        received_at: row.get(12),
+        // Somebody may have typed an infinite time, which we cannot hold.
+        received_at: row.try_get(12).unwrap_or_else(|_| Utc::now()),
         attempts: row.get(13),
     };
     Ok(Some(ClaimedEvent {

@@ -51,7 +51,8 @@ pub(crate) struct FinishedEvent {
 // unrun keeps the reason of its last failure. `status` and not
 // `processed_at` tells what is open: the latter would invite a walk through the
 // index of everything that waits.
-const COMPLETE: &str = "
+/// Stores the results of lanes and gives them back. Public as `CLAIM` is.
+pub const COMPLETE: &str = "
 WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
                           AS f(key, epoch, through, wait, arrivals)),
 lk AS MATERIALIZED (

@@ -22,6 +22,9 @@ mod settle;
 mod sweep;
 
 pub use backoff::{RetryPolicy, delay};
+pub use claim::CLAIM;
+pub use complete::COMPLETE;
 pub use dispatch::{Engine, Limits};
 pub use lane::{EVENT_DEADLINE, Handler, Report, RunContext};
+pub use lease::RENEW;
 pub use sweep::KeyOf;

@@ -2,6 +2,7 @@
 
 mod coalescing;
 mod desk;
+mod plans;
 mod retries;
 
 use std::sync::{Arc, Mutex};
