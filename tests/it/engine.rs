@@ -1,7 +1,9 @@
-//! The engine by itself: a scripted handler on the real PostgreSQL.
+//! The event engine: its invariants by name, and the engine by itself with a
+//! scripted handler on the real PostgreSQL.
 
 mod coalescing;
 mod desk;
+mod invariants;
 mod plans;
 mod retries;
 
@@ -118,7 +120,11 @@ impl Lab {
 
     /// An engine that is not running.
     pub fn engine(&self, handler: Arc<dyn Handler>, limits: Limits) -> Arc<Engine> {
-        let db = Db::new(self.database.config(), 4).unwrap();
+        self.engine_on(Db::new(self.database.config(), 4).unwrap(), handler, limits)
+    }
+
+    /// An engine with these connections.
+    pub fn engine_on(&self, db: Db, handler: Arc<dyn Handler>, limits: Limits) -> Arc<Engine> {
         let key_of = |_: &str, _: &str, _: &str, payload: &Value| payload["lane"].as_i64().unwrap_or(1);
         Arc::new(Engine::new(db, handler, limits, Arc::new(key_of)))
     }

@@ -198,7 +198,10 @@ async fn an_event_that_kills_the_process_is_isolated_and_dead_after_the_bound() 
         deaths += 1;
         assert!(deaths < 20, "it is never given up");
     }
-    assert_eq!(deaths, 9, "eight claims without a report are a coincidence");
+    assert!(
+        (4..=9).contains(&deaths),
+        "fewer are a coincidence, more cost everybody: {deaths}"
+    );
     let dead =
         json!({"status": "error", "attempts": 1, "error_message": "poison: the process ended whenever this event ran"});
     assert_eq!(lab.state("deadly").await, dead);
