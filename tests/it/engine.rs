@@ -6,6 +6,8 @@ mod desk;
 mod invariants;
 mod plans;
 mod retries;
+mod traps;
+mod vendors_away;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
