@@ -53,87 +53,72 @@ fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
 
 /// The four statements with arguments for `LANES` lanes: name, text, arguments.
 async fn statements(client: &tokio_postgres::Client) -> [(&'static str, &'static str, String); 4] {
-    let row = client
-        .query_one(
-            "SELECT array_agg(key ORDER BY key), array_agg(epoch ORDER BY key), array_agg(head_seq ORDER BY key)
-               FROM event_lanes WHERE ready_at <= now()",
-            &[],
-        )
-        .await
-        .unwrap();
+    let due = "SELECT array_agg(key ORDER BY key), array_agg(epoch ORDER BY key), array_agg(head_seq ORDER BY key)
+                 FROM event_lanes WHERE ready_at <= now()";
+    let row = client.query_one(due, &[]).await.unwrap();
     let (keys, epochs, seqs): (Vec<i64>, Vec<i64>, Vec<i64>) = (row.get(0), row.get(1), row.get(2));
-    let each = |text: &str| list(keys.iter().map(|_| text.to_owned()));
-    let uuids = || list(keys.iter().map(|_| uuid::Uuid::now_v7()));
-    let (none, keys_, epochs_, seqs_) = (each("NULL"), list(&keys), list(&epochs), list(&seqs));
+    assert_eq!(keys.len(), usize::try_from(LANES).unwrap());
     let claim = format!("'{}', {LANES}, 16, 60, '-infinity'", uuid::Uuid::new_v4());
-    let complete = [
-        [
-            &keys_,
-            &epochs_,
-            &seqs_,
-            &none,
-            &seqs_,
-            &keys_,
-            &each("webhook"),
-            &each("done"),
-            &each("0"),
-        ]
-        .map(String::as_str)
-        .join(", "),
-        [
-            &none,
-            &seqs_,
-            &each("ghl_to_aloware"),
-            &each("contact"),
-            &each("c"),
-            &each("c"),
-            &each("t"),
-            &each("success"),
-        ]
-        .map(String::as_str)
-        .join(", "),
-        [
-            &each("2026-01-01"),
-            &none,
-            &each("e"),
-            &none,
-            "'{}'",
-            "'{}'",
-            "'{}'",
-            &each("1"),
-            &epochs_,
-            &epochs_,
-            &uuids(),
-        ]
-        .join(", "),
-    ]
-    .join(", ");
-    let fresh = list(keys.iter().map(|key| format!("\"fresh {key}\"")));
-    let earlier = list(keys.iter().map(|key| format!("\"finished {key}\"")));
-    let ingest = [
-        uuids().as_str(),
-        &each("webhook"),
-        &keys_,
-        &each("ghl"),
-        &each("ContactUpdate"),
-        &each("contact"),
-        &each("c"),
-        &each("\"{}\""),
-        &fresh,
-        &earlier,
-        &none,
-        &none,
-        &none,
-        &each("2026-01-01"),
-        &each("2026-01-01"),
-    ]
-    .join(", ");
+    let renew = format!("{}, {}, 60", list(&keys), list(&epochs));
     [
         ("claim", CLAIM, claim),
-        ("complete", COMPLETE, complete),
-        ("renew", RENEW, format!("{keys_}, {epochs_}, 60")),
-        ("ingest", INSERT, ingest),
+        ("complete", COMPLETE, results(&keys, &epochs, &seqs)),
+        ("renew", RENEW, renew),
+        ("ingest", INSERT, deliveries(&keys)),
     ]
+}
+
+/// One done event with its row of the log for each lane.
+fn results(keys: &[i64], epochs: &[i64], seqs: &[i64]) -> String {
+    let each = |text: &str| list(keys.iter().map(|_| text));
+    let ids = list(keys.iter().map(|_| uuid::Uuid::now_v7()));
+    let (keys, epochs, seqs, none) = (list(keys), list(epochs), list(seqs), each("NULL"));
+    let lanes = format!("{keys}, {epochs}, {seqs}, {none}");
+    let events = format!(
+        "{seqs}, {keys}, {}, {}, {}, {none}",
+        each("webhook"),
+        each("done"),
+        each("0")
+    );
+    let whose = [
+        each("ghl_to_aloware"),
+        each("contact"),
+        each("c"),
+        each("c"),
+        each("t"),
+        each("success"),
+    ]
+    .join(", ");
+    let log = format!("{seqs}, {whose}, {}, {none}, {}, {none}", each("2026-01-01"), each("e"));
+    format!(
+        "{lanes}, {events}, {log}, '{{}}', '{{}}', '{{}}', {}, {epochs}, {epochs}, {ids}",
+        each("1")
+    )
+}
+
+/// One new delivery for each lane.
+fn deliveries(keys: &[i64]) -> String {
+    let each = |text: &str| list(keys.iter().map(|_| text));
+    let named = |what: &str| list(keys.iter().map(|key| format!("\"{what} {key}\"")));
+    let (ids, none, at) = (
+        list(keys.iter().map(|_| uuid::Uuid::now_v7())),
+        each("NULL"),
+        each("2026-01-01"),
+    );
+    let what = [
+        each("ghl"),
+        each("ContactUpdate"),
+        each("contact"),
+        each("c"),
+        each("\"{}\""),
+    ]
+    .join(", ");
+    let known = format!("{}, {}", named("fresh"), named("finished"));
+    format!(
+        "{ids}, {}, {}, {what}, {known}, {none}, {none}, {none}, {at}, {at}",
+        each("webhook"),
+        list(keys)
+    )
 }
 
 /// The plan of a statement as the daemon's own connections run it; rolled back.
