@@ -1,9 +1,12 @@
 //! The event engine: its invariants by name, and the engine by itself with a
 //! scripted handler on the real PostgreSQL.
 
+mod ages;
 mod coalescing;
 mod desk;
+mod durability;
 mod invariants;
+mod jobs;
 mod plans;
 mod retries;
 mod traps;
@@ -23,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, cluster, query};
+use crate::support::{PATIENCE, TestApp, cluster, query};
 
 /// What a run of an event is to answer: the event, how often it ran before, and
 /// how many others it carries.
@@ -155,16 +158,7 @@ impl Lab {
 
     /// Waits until a condition of the tables holds.
     pub async fn until(&self, condition: &str) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let sql = format!("SELECT coalesce(({condition}), false)");
-        while !self.watcher.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0) {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "never: {condition}; {}",
-                query::describe(&self.watcher).await
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(&self.watcher, condition).await;
     }
 
     /// Waits until every event has ended.
@@ -209,4 +203,23 @@ impl Running {
 /// An ordinary event of a lane.
 fn on(lane: i64) -> Value {
     json!({"lane": lane})
+}
+
+/// Waits until a condition of the tables holds.
+async fn until(watcher: &Client, condition: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let sql = format!("SELECT coalesce(({condition}), false)");
+    while !watcher.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "never: {condition}; {}",
+            query::describe(watcher).await
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// As [`until`], for a whole daemon's tables.
+async fn seen(app: &TestApp, condition: &str) {
+    until(&query::connect(&app.config).await, condition).await;
 }

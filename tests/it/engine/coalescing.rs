@@ -171,6 +171,10 @@ async fn a_carrier_that_must_be_tried_again_finishes_nobody_and_keeps_the_order(
         ("last", on(1)),
     ])
     .await;
+    lab.watcher
+        .batch_execute("UPDATE webhook_events SET error_message = 'transient: before' WHERE entity_id = 'u1'")
+        .await
+        .unwrap();
     let engine = lab.start(&handler, limits());
     lab.until("SELECT count(*) = 1 FROM sync_log WHERE error_message = 'ghl 503'")
         .await;
@@ -178,6 +182,11 @@ async fn a_carrier_that_must_be_tried_again_finishes_nobody_and_keeps_the_order(
         .rows("SELECT entity_id FROM webhook_events WHERE processed_at IS NOT NULL")
         .await;
     assert_eq!(ended, [json!({"entity_id": "first"})]);
+    assert_eq!(
+        lab.state("u1").await["error_message"],
+        "transient: before",
+        "handed back as it was"
+    );
     gate.add_permits(1);
     lab.idle().await;
     assert_eq!(

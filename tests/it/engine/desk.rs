@@ -1,21 +1,21 @@
-//! What operators do to events: jobs, replay, quarantine, and the races.
+//! What operators do to events: replay, quarantine, release, and the races.
 
 use df_middleware::sandbox::{Call, Fault, FaultHandle, Times};
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_SECRET, JOBS_SECRET, PATIENCE, TestApp, finished_call, query, text};
+use super::seen;
+use crate::support::{ADMIN_SECRET, JOBS_SECRET, PATIENCE, TestApp, finished_call, text};
 
-const LEAD: &str = "+16195550199";
-const OTHER: &str = "+16195550198";
+pub const LEAD: &str = "+16195550199";
 /// A failed run waits for an operator, and nothing is polled meanwhile.
-const WAITS: [(&str, &str); 3] = [
+pub const WAITS: [(&str, &str); 3] = [
     ("JOBS_RETRY_DELAY", "1h"),
     ("JOBS_RETRY_MAX_DELAY", "1h"),
     ("JOBS_POLL_INTERVAL", "5m"),
 ];
 
 /// Asks an operator's route; answers the status and the body.
-async fn ask(app: &TestApp, base: &str, path: &str, body: &Value) -> (u16, Value) {
+pub async fn ask(app: &TestApp, base: &str, path: &str, body: &Value) -> (u16, Value) {
     let secret = if path.starts_with("/api/jobs") {
         ("X-DF-JOBS-SECRET", JOBS_SECRET)
     } else {
@@ -30,32 +30,18 @@ async fn ask(app: &TestApp, base: &str, path: &str, body: &Value) -> (u16, Value
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-async fn jobs(app: &TestApp, job: &str) -> Value {
+pub async fn jobs(app: &TestApp, job: &str) -> Value {
     let (status, body) = ask(app, &app.base, &format!("/api/jobs/{job}"), &Value::Null).await;
     assert_eq!(status, 200, "{body}");
     body
 }
 
-async fn steer(app: &TestApp, id: &str, action: &str) -> (u16, Value) {
+pub async fn steer(app: &TestApp, id: &str, action: &str) -> (u16, Value) {
     ask(app, &app.base, &format!("/api/admin/events/{id}/{action}"), &json!({})).await
 }
 
-async fn until(app: &TestApp, condition: &str) {
-    let client = query::connect(&app.config).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let sql = format!("SELECT ({condition})");
-    while !client.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0) {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "{condition}: {}",
-            query::describe(&client).await
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-}
-
 /// A daemon and a mapped contact whose notes GHL refuses to take for now.
-async fn with_trouble(times: Times, fault: Fault) -> (TestApp, String, FaultHandle) {
+pub async fn with_trouble(times: Times, fault: Fault) -> (TestApp, String, FaultHandle) {
     let app = TestApp::start_with(&WAITS).await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
     let trouble = app.sandbox.ghl.fault("POST", "/contacts/*/notes", times, fault);
@@ -69,104 +55,8 @@ async fn event_id(app: &TestApp, table: &str, entity: &str) -> String {
     rows[0]["id"].as_str().unwrap().to_owned()
 }
 
-fn is_note(call: &Call) -> bool {
+pub fn is_note(call: &Call) -> bool {
     call.method == "POST" && call.path.ends_with("/notes")
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn enqueueing_twice_runs_nothing_twice() {
-    let (app, contact, _) = with_trouble(Times::Once, Fault::status(503, "down")).await;
-    app.aloware(&finished_call(1, LEAD)).await;
-    until(&app, "SELECT count(*) = 1 FROM sync_log WHERE status = 'error'").await;
-    let gate = app
-        .sandbox
-        .ghl
-        .fault("POST", "/contacts/*/notes", Times::Once, Fault::Gate);
-    assert_eq!(
-        jobs(&app, "enqueue-texting-pending").await,
-        json!({"enqueued": 0, "totalPending": 0})
-    );
-    assert_eq!(
-        jobs(&app, "enqueue-pending").await,
-        json!({"enqueued": 1, "totalPending": 1})
-    );
-    app.sandbox
-        .ghl
-        .wait_for_call(|call| is_note(call) && call.status.is_none(), PATIENCE)
-        .await
-        .unwrap();
-    assert_eq!(
-        jobs(&app, "enqueue-pending").await,
-        json!({"enqueued": 0, "totalPending": 1}),
-        "it runs already"
-    );
-    assert_eq!(
-        jobs(&app, "run-once").await,
-        json!({"processed": 0, "errors": 0, "totalPending": 1}),
-        "not beside it"
-    );
-    gate.release();
-    app.idle().await;
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    assert_eq!(
-        jobs(&app, "enqueue-pending").await,
-        json!({"enqueued": 0, "totalPending": 0})
-    );
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn run_once_runs_what_is_due_of_both_tables_and_tells_what_failed() {
-    let (app, contact, trouble) = with_trouble(Times::Forever, Fault::status(503, "down")).await;
-    app.sandbox.ghl.add_contact(json!({"phone": OTHER}));
-    app.aloware(&finished_call(1, LEAD)).await;
-    app.texting(&text("message.received", "m1", OTHER, "hello")).await;
-    until(&app, "SELECT count(*) = 2 FROM sync_log WHERE status = 'error'").await;
-    app.execute("UPDATE event_lanes SET ready_at = now()").await;
-    assert_eq!(
-        jobs(&app, "run-once").await,
-        json!({"processed": 0, "errors": 2, "totalPending": 2})
-    );
-    assert_eq!(
-        jobs(&app, "run-once").await,
-        json!({"processed": 0, "errors": 0, "totalPending": 2}),
-        "they wait again"
-    );
-    trouble.remove();
-    app.execute("UPDATE event_lanes SET ready_at = now()").await;
-    assert_eq!(
-        jobs(&app, "run-once").await,
-        json!({"processed": 2, "errors": 0, "totalPending": 0})
-    );
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn run_once_on_two_daemons_at_the_same_moment_shares_the_work() {
-    let (app, _, trouble) = with_trouble(Times::Forever, Fault::status(503, "down")).await;
-    let data = tempfile::tempdir().unwrap();
-    let (second, base) = app.second(data.path(), &WAITS).await;
-    // Fewer than open the breaker.
-    for n in 0..4 {
-        app.aloware(&finished_call(10 + n, &format!("+1619555021{n}"))).await;
-    }
-    until(&app, "SELECT count(*) = 4 FROM sync_log WHERE status = 'error'").await;
-    trouble.remove();
-    app.execute("UPDATE event_lanes SET ready_at = now()").await;
-    let (one, two) = tokio::join!(
-        ask(&app, &app.base, "/api/jobs/run-once", &Value::Null),
-        ask(&app, &base, "/api/jobs/run-once", &Value::Null)
-    );
-    let processed = |answer: &(u16, Value)| answer.1["processed"].as_u64().unwrap();
-    assert_eq!(processed(&one) + processed(&two), 4, "{one:?} {two:?}");
-    app.idle().await;
-    assert_eq!(
-        app.rows("SELECT 1 FROM sync_log WHERE status = 'success'").await.len(),
-        4
-    );
-    second.stop().await;
-    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,29 +129,14 @@ async fn replays_of_one_event_at_the_same_moment_run_it_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_set_aside_while_it_runs_is_not_run_again() {
-    let (app, contact, _) = with_trouble(Times::Once, Fault::Gate).await;
-    app.sandbox.ghl.clear_faults();
-    let gate = app
-        .sandbox
-        .ghl
-        .fault("GET", "/contacts/search/duplicate", Times::Once, Fault::Gate);
-    app.sandbox
-        .ghl
-        .fault("POST", "/contacts/*/notes", Times::Once, Fault::status(503, "down"));
-    app.aloware(&finished_call(1, LEAD)).await;
-    app.sandbox
-        .ghl
-        .wait_for_call(|call| call.path.ends_with("/duplicate"), PATIENCE)
-        .await
-        .unwrap();
-    let id = event_id(&app, "webhook_events", "1").await;
+    let (app, contact, id) = running_into_trouble().await;
     let reason = json!({"reason": "loop", "eventSource": "webhook", "quarantinedBy": "ann"});
     let path = format!("/api/admin/events/{id}/quarantine");
     assert_eq!(ask(&app, &app.base, &path, &reason).await.0, 200);
-    gate.release();
-    until(
+    app.sandbox.ghl.clear_faults();
+    seen(
         &app,
-        "SELECT count(*) = 1 FROM sync_log WHERE error_message = 'ghl 503'",
+        "SELECT count(*) = 1 FROM sync_log WHERE error_message = 'ghl dropped the connection'",
     )
     .await;
     app.execute("UPDATE event_lanes SET ready_at = now()").await;
@@ -292,7 +167,7 @@ async fn setting_the_head_aside_or_closing_it_frees_its_person_at_once() {
     for action in ["quarantine", "mark-done"] {
         let (app, contact, _) = with_trouble(Times::Once, Fault::status(503, "down")).await;
         app.aloware(&finished_call(1, LEAD)).await;
-        until(&app, "SELECT count(*) = 1 FROM sync_log WHERE status = 'error'").await;
+        seen(&app, "SELECT count(*) = 1 FROM sync_log WHERE status = 'error'").await;
         app.aloware(&finished_call(2, LEAD)).await;
         let (head, next) = (
             event_id(&app, "webhook_events", "1").await,
@@ -320,4 +195,35 @@ async fn setting_the_head_aside_or_closing_it_frees_its_person_at_once() {
         );
         app.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_set_aside_and_released_while_it_runs_is_tried_again_as_usual() {
+    let (app, contact, id) = running_into_trouble().await;
+    assert_eq!(steer(&app, &id, "quarantine").await.0, 200);
+    assert_eq!(steer(&app, &id, "release").await.0, 200);
+    app.sandbox.ghl.clear_faults();
+    seen(
+        &app,
+        "SELECT count(*) = 1 FROM sync_log WHERE error_message = 'ghl dropped the connection'",
+    )
+    .await;
+    app.execute("UPDATE event_lanes SET ready_at = now()").await;
+    jobs(&app, "run-once").await;
+    app.idle().await;
+    assert_eq!(
+        app.rows("SELECT status FROM webhook_events").await,
+        [json!({"status": "done"})]
+    );
+    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
+    app.finish().await;
+}
+
+/// A call event that hangs at its note, which fails when the faults are cleared; and its id.
+async fn running_into_trouble() -> (TestApp, String, String) {
+    let (app, contact, _) = with_trouble(Times::Once, Fault::Hang).await;
+    app.aloware(&finished_call(1, LEAD)).await;
+    app.sandbox.ghl.wait_for_call(is_note, PATIENCE).await.unwrap();
+    let id = event_id(&app, "webhook_events", "1").await;
+    (app, contact, id)
 }

@@ -5,23 +5,10 @@ use std::time::Duration;
 use df_middleware::sandbox::{Fault, Times};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, TestApp, contact_event, finished_call, query, text};
+use super::seen;
+use crate::support::{TestApp, contact_event, finished_call, query, text};
 
 const LEAD: &str = "+16195550133";
-
-async fn until(app: &TestApp, condition: &str) {
-    let client = query::connect(&app.config).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let sql = format!("SELECT ({condition})");
-    while !client.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0) {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "{condition}: {}",
-            query::describe(&client).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_one_vendor_is_down_the_others_work_goes_on() {
@@ -37,7 +24,7 @@ async fn while_one_vendor_is_down_the_others_work_goes_on() {
     for n in 0..8 {
         app.aloware(&finished_call(n, &format!("+1619555007{n}"))).await;
     }
-    until(
+    seen(
         &app,
         "SELECT count(*) = 8 FROM webhook_events WHERE error_message LIKE 'vendor_down: ghl down%'",
     )
@@ -45,7 +32,7 @@ async fn while_one_vendor_is_down_the_others_work_goes_on() {
 
     let tagged = json!({"phone": LEAD, "tags": ["hot lead"]});
     app.ghl(&contact_event("ContactTagUpdate", &id, "d1", tagged)).await;
-    until(
+    seen(
         &app,
         "SELECT status = 'done' FROM webhook_events WHERE event_type = 'ContactTagUpdate'",
     )
@@ -74,7 +61,7 @@ async fn an_event_alone_with_a_vendor_that_is_down_outlives_more_probes_than_it_
         .fault("*", "/", Times::Forever, Fault::status(503, "down"));
     app.aloware(&finished_call(1, LEAD)).await;
     // Five open the breaker; then one call for each probe, after one second, two, four.
-    until(
+    seen(
         &app,
         "SELECT count(*) >= 2 FROM sync_log WHERE error_message = 'ghl down 503'",
     )
