@@ -69,6 +69,8 @@ impl Field {
                 limit: 10,
                 base: Duration::from_secs(60),
                 cap: Duration::from_secs(3600),
+                max_age: Duration::from_secs(86_400),
+                deadline: Duration::from_secs(120),
             },
         };
         let db = Db::new(ground.config.clone(), 2).unwrap();

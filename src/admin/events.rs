@@ -150,7 +150,8 @@ impl Reason {
     }
 }
 
-/// Sets an event aside: it is closed unrun, or not run again.
+/// Sets an event aside: it is closed unrun, or not run again. A run that is
+/// under way ends as it ends. Its person's next events need not wait for it.
 ///
 /// # Errors
 /// Missing, also when the event is not of the table that was named.
@@ -175,6 +176,7 @@ pub async fn set_aside(db: &Db, id: Uuid, reason: &Reason) -> Result<(), AdminEr
     };
     let why = clean(&reason.reason).unwrap_or_else(|| "Manual quarantine".to_owned());
     let by = clean(&reason.quarantined_by);
+    events::unblock(&change, id).await?;
     quarantine::add(&change, &id.to_string(), table, &why, by.as_deref()).await?;
     let detail = json!({"was": status.as_str(), "reason": why, "quarantinedBy": by});
     audit::append(&change, ACTOR, "event.quarantine", &subject(table, id), &detail).await?;
@@ -211,6 +213,7 @@ pub async fn mark_done(db: &Db, id: Uuid) -> Result<(), AdminError> {
     let mut client = db.client().await?;
     let change = client.transaction().await.map_err(crate::store::StoreError::from)?;
     let (table, status): (EventTable, EventStatus) = events::locate(&change, id).await?.ok_or(AdminError::Missing)?;
+    events::unblock(&change, id).await?;
     if events::mark_done(&change, id).await? != Changed::Yes {
         return Err(AdminError::Missing);
     }

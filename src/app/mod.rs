@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
-use crate::queue::{Engine, Limits, RetryPolicy};
+use crate::queue::{EVENT_DEADLINE, Engine, Limits, RetryPolicy};
 use crate::router::Router;
 use crate::store::announcer::Announcer;
 use crate::store::spool::Spool;
@@ -296,6 +296,8 @@ fn limits(settings: &Settings) -> Limits {
             limit: jobs.retry_limit,
             base: jobs.retry_delay,
             cap: jobs.retry_max_delay,
+            max_age: jobs.max_head_age,
+            deadline: EVENT_DEADLINE,
         },
     }
 }

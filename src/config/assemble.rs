@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Problems;
 use super::keys;
-use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, duration, number, rate, size, write_duration};
+use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number, rate, size, write_duration};
 use super::read::Reading;
 use super::sections::{
     Aloware, CallSurface, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings, SourceOfTruth, Sync,
@@ -196,6 +196,7 @@ fn jobs(r: &mut Reading) -> Option<Jobs> {
     let retry_limit = r.need(&keys::JOBS_RETRY_LIMIT, number(1..=1000));
     let retry_delay = r.need(&keys::JOBS_RETRY_DELAY, duration(MILLISECOND * 10..=DAY));
     let retry_max_delay = r.need(&keys::JOBS_RETRY_MAX_DELAY, duration(MILLISECOND * 10..=DAY * 7));
+    let max_head_age = r.need(&keys::JOBS_MAX_HEAD_AGE, duration(SECOND..=DAY * 365));
     let lease = r.need(&keys::JOBS_LEASE, duration(MILLISECOND * 500..=HOUR));
     let poll_interval = r.need(&keys::JOBS_POLL_INTERVAL, duration(MILLISECOND * 10..=MINUTE * 5));
     if let (Some(first), Some(longest)) = (retry_delay, retry_max_delay)
@@ -211,6 +212,7 @@ fn jobs(r: &mut Reading) -> Option<Jobs> {
         retry_limit: retry_limit?,
         retry_delay: retry_delay?,
         retry_max_delay: retry_max_delay?,
+        max_head_age: max_head_age?,
         lease: lease?,
         poll_interval: poll_interval?,
     })

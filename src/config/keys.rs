@@ -130,6 +130,7 @@ table! {
     JOBS_RETRY_LIMIT: Integer "jobs.retry_limit" ["JOBS_RETRY_LIMIT"], Is("10");
     JOBS_RETRY_DELAY: Text "jobs.retry_delay" ["JOBS_RETRY_DELAY"], Is("60s");
     JOBS_RETRY_MAX_DELAY: Text "jobs.retry_max_delay" ["JOBS_RETRY_MAX_DELAY"], Is("1h");
+    JOBS_MAX_HEAD_AGE: Text "jobs.max_head_age" ["JOBS_MAX_HEAD_AGE"], Is("24h");
     JOBS_LEASE: Text "jobs.lease" ["JOBS_LEASE"], Is("60s");
     JOBS_POLL_INTERVAL: Text "jobs.poll_interval" ["JOBS_POLL_INTERVAL"], Is("1s");
 

@@ -220,6 +220,8 @@ pub struct Jobs {
     pub retry_delay: Duration,
     /// Longest back-off.
     pub retry_max_delay: Duration,
+    /// Age at which an event that keeps failing is dead.
+    pub max_head_age: Duration,
     /// How long a claim holds without renewal.
     pub lease: Duration,
     /// Fallback poll.

@@ -61,6 +61,7 @@ pub(super) async fn quarantine(
     let id = admit(&request, &id, &state)?;
     let bytes = body::read(&request, payload, state.settings.server.body_limit).await?;
     events::set_aside(&state.db, id, &Reason::read(&bytes)).await?;
+    state.engine.wake().notify_one();
     Ok(changed("Event quarantined", id))
 }
 
@@ -89,6 +90,7 @@ pub(super) async fn mark_done(
 ) -> Result<HttpResponse, Problem> {
     let id = admit(&request, &id, &state)?;
     events::mark_done(&state.db, id).await?;
+    state.engine.wake().notify_one();
     Ok(changed("Event marked as done", id))
 }
 

@@ -15,7 +15,7 @@ use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
 use crate::ingest::{Ingest, Outbox, Rules};
-use crate::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext};
+use crate::queue::{EVENT_DEADLINE, Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
 use crate::store::spool::Spool;
 
@@ -181,6 +181,8 @@ fn limits(settings: &Settings) -> Limits {
             limit: settings.jobs.retry_limit,
             base: settings.jobs.retry_delay,
             cap: settings.jobs.retry_max_delay,
+            max_age: settings.jobs.max_head_age,
+            deadline: EVENT_DEADLINE,
         },
     }
 }

@@ -80,7 +80,9 @@ async fn backlogs(db: &Db) -> Result<(Backlog, Backlog), StoreError> {
 
 /// Age of the oldest waiting event of both tables, in whole seconds.
 fn oldest(webhook: Backlog, texting: Backlog) -> Option<u64> {
-    let ages = [webhook.oldest_seconds, texting.oldest_seconds].into_iter().flatten();
+    let ages = [webhook.oldest_seconds(), texting.oldest_seconds()]
+        .into_iter()
+        .flatten();
     ages.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs())
         .max()
 }
@@ -117,9 +119,10 @@ mod tests {
     fn the_older_table_decides_the_age() {
         let at = |age: Option<f64>| Backlog {
             pending: 1,
-            oldest_seconds: age,
+            oldest_waiting: Some(0.5),
+            oldest_processing: age,
         };
         assert_eq!(oldest(at(Some(2.9)), at(Some(7.1))), Some(7));
-        assert_eq!(oldest(at(None), at(None)), None);
+        assert_eq!(oldest(Backlog::default(), Backlog::default()), None);
     }
 }

@@ -8,7 +8,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::EventTable;
+use crate::domain::{EventStatus, EventTable};
 use crate::store::{Db, StoreError, event_views};
 
 /// A database that needs longer is left out of this scrape.
@@ -80,8 +80,13 @@ async fn measure(db: &Db) -> Result<(), StoreError> {
         let backlog = event_views::backlog(&client, *table).await?;
         let pending = u64::try_from(backlog.pending).unwrap_or_default();
         gauge!("events_pending", "table" => table.as_str()).set(precise(pending));
-        gauge!("events_oldest_pending_seconds", "table" => table.as_str())
-            .set(backlog.oldest_seconds.unwrap_or_default());
+        for (status, age) in [
+            (EventStatus::Pending, backlog.oldest_waiting),
+            (EventStatus::Processing, backlog.oldest_processing),
+        ] {
+            gauge!("events_oldest_seconds", "table" => table.as_str(), "status" => status.as_str())
+                .set(age.unwrap_or_default());
+        }
     }
     let lanes = event_views::lanes(&client).await?;
     for (state, count) in [
@@ -138,14 +143,22 @@ fn describe() {
         "Events closed as failed: attempts used up or permanent"
     );
     describe_counter!(
+        "events_coalesced_total",
+        "Events that a later event of the same contact carried along"
+    );
+    describe_counter!(
+        "events_overdue_total",
+        "Failed runs of events that must arrive (opt-outs) past the point where others are given up, or refused"
+    );
+    describe_counter!(
         "lanes_fenced_total",
         "Lanes whose results were dropped because another worker had taken over"
     );
     describe_gauge!("events_pending", "Unfinished events by table, counted up to 100000");
     describe_gauge!(
-        "events_oldest_pending_seconds",
+        "events_oldest_seconds",
         Unit::Seconds,
-        "Age of the oldest unfinished event by table"
+        "Age of the oldest unfinished event by table and status: pending waits, processing runs"
     );
     describe_gauge!("lanes", "Lanes by state: leased, ready, waiting; counted up to 100000");
     describe_gauge!(
@@ -167,6 +180,7 @@ fn describe() {
     for silent in [
         "webhooks_not_stored_total",
         "events_dead_total",
+        "events_overdue_total",
         "lanes_fenced_total",
         "events_stored_total",
     ] {

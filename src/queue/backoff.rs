@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{Failure, RetryClass};
 
-/// The three numbers of `[jobs]` that govern retries.
+/// The numbers that govern runs and retries, mostly of `[jobs]`.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
     /// Failed runs before an event is dead.
@@ -13,15 +13,57 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// Longest back-off.
     pub cap: Duration,
+    /// Age at which an event that keeps failing is dead, whatever the reason.
+    pub max_age: Duration,
+    /// Longest run of one event; past it the run counts as a transient failure.
+    pub deadline: Duration,
+}
+
+/// What is known of an event when a run of it fails.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History {
+    /// Failed runs so far that burned an attempt.
+    pub(crate) attempts: i16,
+    /// Its age, if a run of it has failed before.
+    pub(crate) failing_for: Option<Duration>,
+    /// It is not given up while a retry may cure it.
+    pub(crate) must_arrive: bool,
+}
+
+impl History {
+    /// Whether it has failed before and is older than an event that fails may
+    /// become: its person's other events wait behind it.
+    pub(crate) fn too_old(&self, policy: &RetryPolicy) -> bool {
+        !self.must_arrive && self.past(policy)
+    }
+
+    fn past(&self, policy: &RetryPolicy) -> bool {
+        self.failing_for.is_some_and(|age| age > policy.max_age)
+    }
 }
 
 /// What becomes of an event after a failed run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
-    /// Back to its lane, which waits this long.
-    Again { wait: Duration, attempts: i16 },
+    /// Back to its lane, which waits this long. `overdue`: another event would be dead.
+    Again {
+        wait: Duration,
+        attempts: i16,
+        overdue: bool,
+    },
     /// Dead: status `error`, and the lane goes on.
-    Dead { attempts: i16 },
+    Dead { attempts: i16, cause: Cause },
+}
+
+/// Why an event is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// No retry cures it.
+    Permanent,
+    /// It failed as often as an event may.
+    UsedUp,
+    /// It failed for longer than an event may.
+    TooOld,
 }
 
 /// Exponential back-off with jitter: `random(0.5..1) × min(cap, base × 2^attempt)`.
@@ -33,25 +75,31 @@ pub fn delay(policy: &RetryPolicy, attempt: i16, roll: f64) -> Duration {
 }
 
 /// Decides an event's fate. A vendor that names a moment is obeyed; waiting
-/// for a vendor burns no attempt.
-pub(crate) fn fate(policy: &RetryPolicy, failure: &Failure, attempts: i16, roll: f64) -> Fate {
-    match failure {
-        Failure::Permanent { .. } => Fate::Dead {
-            attempts: attempts.saturating_add(1),
-        },
-        Failure::Retry { class, after, .. } => {
-            let burned = attempts.saturating_add(i16::from(*class == RetryClass::Transient));
-            if *class == RetryClass::Transient && i32::from(burned) >= i32::from(policy.limit) {
-                return Fate::Dead { attempts: burned };
-            }
-            let usual = delay(policy, attempts, roll);
-            let wait = match (class, after) {
-                (RetryClass::Transient, Some(named)) => usual.max(*named),
-                (_, Some(named)) => named.mul_f64(1.0 + roll.clamp(0.0, 1.0) / 10.0),
-                (_, None) => usual,
-            };
-            Fate::Again { wait, attempts: burned }
-        }
+/// for a vendor burns no attempt, only time.
+pub(crate) fn fate(policy: &RetryPolicy, failure: &Failure, event: History, roll: f64) -> Fate {
+    let Failure::Retry { class, after, .. } = failure else {
+        let attempts = event.attempts.saturating_add(1);
+        let cause = Cause::Permanent;
+        return Fate::Dead { attempts, cause };
+    };
+    let transient = *class == RetryClass::Transient;
+    let attempts = event.attempts.saturating_add(i16::from(transient));
+    let used_up = transient && i32::from(attempts) >= i32::from(policy.limit);
+    if !event.must_arrive && (used_up || event.too_old(policy)) {
+        let cause = if used_up { Cause::UsedUp } else { Cause::TooOld };
+        return Fate::Dead { attempts, cause };
+    }
+    let usual = delay(policy, event.attempts, roll);
+    let wait = match (class, after) {
+        (RetryClass::Transient, Some(named)) => usual.max(*named),
+        (_, Some(named)) => named.mul_f64(1.0 + roll.clamp(0.0, 1.0) / 10.0),
+        (_, None) => usual,
+    };
+    let overdue = used_up || event.past(policy);
+    Fate::Again {
+        wait,
+        attempts,
+        overdue,
     }
 }
 
@@ -64,7 +112,25 @@ mod tests {
         limit: 10,
         base: Duration::from_secs(60),
         cap: Duration::from_secs(3600),
+        max_age: Duration::from_secs(86_400),
+        deadline: Duration::from_secs(120),
     };
+
+    fn tried(attempts: i16, failing_for: Option<u64>) -> History {
+        History {
+            attempts,
+            failing_for: failing_for.map(Duration::from_secs),
+            must_arrive: false,
+        }
+    }
+
+    fn parked(class: RetryClass) -> Failure {
+        Failure::Retry {
+            class,
+            after: Some(Duration::from_secs(30)),
+            reason: "x".into(),
+        }
+    }
 
     #[test]
     fn ten_attempts_span_hours_not_centuries() {
@@ -73,21 +139,83 @@ mod tests {
     }
 
     #[test]
-    fn the_last_transient_failure_kills_and_waiting_for_a_vendor_never_does() {
+    fn the_last_transient_failure_kills_and_waiting_for_a_vendor_burns_no_attempt() {
         let transient = Failure::transient("x");
         assert!(matches!(
-            fate(&POLICY, &transient, 8, 0.5),
-            Fate::Again { attempts: 9, .. }
+            fate(&POLICY, &transient, tried(8, None), 0.5),
+            Fate::Again {
+                attempts: 9,
+                overdue: false,
+                ..
+            }
         ));
-        assert_eq!(fate(&POLICY, &transient, 9, 0.5), Fate::Dead { attempts: 10 });
-        let limited = Failure::Retry {
-            class: RetryClass::RateLimited,
-            after: Some(Duration::from_secs(30)),
-            reason: "x".into(),
+        let dead = Fate::Dead {
+            attempts: 10,
+            cause: Cause::UsedUp,
         };
-        assert!(
-            matches!(fate(&POLICY, &limited, 9, 0.0), Fate::Again { wait, attempts: 9 } if wait == Duration::from_secs(30))
-        );
+        assert_eq!(fate(&POLICY, &transient, tried(9, None), 0.5), dead);
+        for class in [RetryClass::RateLimited, RetryClass::VendorDown] {
+            let wanted = Fate::Again {
+                wait: Duration::from_secs(30),
+                attempts: 9,
+                overdue: false,
+            };
+            assert_eq!(fate(&POLICY, &parked(class), tried(9, Some(86_000)), 0.0), wanted);
+        }
+    }
+
+    #[test]
+    fn past_its_age_an_event_dies_at_its_next_failure_whatever_the_class() {
+        for class in [RetryClass::Transient, RetryClass::RateLimited, RetryClass::VendorDown] {
+            let late = fate(&POLICY, &parked(class), tried(0, Some(86_401)), 0.5);
+            assert!(
+                matches!(
+                    late,
+                    Fate::Dead {
+                        cause: Cause::TooOld,
+                        ..
+                    }
+                ),
+                "{class:?}"
+            );
+            let first = fate(&POLICY, &parked(class), tried(0, None), 0.5);
+            assert!(
+                matches!(first, Fate::Again { .. }),
+                "a first failure never kills: {class:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_must_arrive_is_not_given_up_and_is_known_to_be_overdue() {
+        let must = |attempts, age| History {
+            must_arrive: true,
+            ..tried(attempts, age)
+        };
+        let transient = Failure::transient("x");
+        for event in [
+            must(9, None),
+            must(400, None),
+            must(0, Some(90_000)),
+            must(i16::MAX, Some(90_000)),
+        ] {
+            assert!(
+                matches!(fate(&POLICY, &transient, event, 0.5), Fate::Again { overdue: true, wait, .. } if wait <= POLICY.cap),
+                "{event:?}"
+            );
+        }
+        assert!(matches!(
+            fate(&POLICY, &transient, must(0, None), 0.5),
+            Fate::Again { overdue: false, .. }
+        ));
+        let refused = fate(&POLICY, &Failure::permanent("x"), must(0, None), 0.5);
+        assert!(matches!(
+            refused,
+            Fate::Dead {
+                cause: Cause::Permanent,
+                ..
+            }
+        ));
     }
 
     proptest! {

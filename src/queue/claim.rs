@@ -34,6 +34,8 @@ pub(crate) struct ClaimedEvent {
     event: Event,
     payload: Vec<u8>,
     pub(crate) quarantined: bool,
+    /// Its age by the database's clock, if a run of it has failed before.
+    pub(crate) failing_for: Option<Duration>,
 }
 
 impl ClaimedEvent {
@@ -45,11 +47,6 @@ impl ClaimedEvent {
             Ok(payload) => (Event { payload, ..self.event }, true),
             Err(_) => (self.event, false),
         }
-    }
-
-    /// The event without its payload.
-    pub(crate) fn envelope(&self) -> &Event {
-        &self.event
     }
 }
 
@@ -90,7 +87,10 @@ pub(crate) struct Claimed {
 // `= ANY (ARRAY(SELECT …))` is an InitPlan: it cannot turn into a scan of the whole table.
 // A claim need not outlive the server: what is lost of it is claimed again. So
 // its commit waits for no disk; announcements and results, which do, follow it.
-const CLAIM: &str = "
+// Ages are differences of epochs: a subtraction of times fails on an infinite one
+// that somebody typed, and everybody's claim with it.
+/// Takes lanes with their next events. Public for tests that look at its plan.
+pub const CLAIM: &str = "
 WITH c AS (
   SELECT key, ready_at FROM event_lanes
    WHERE ready_at <= now() AND ready_at >= $5
@@ -106,14 +106,18 @@ e AS MATERIALIZED (
     FROM u LEFT JOIN LATERAL (
       SELECT * FROM (
         (SELECT 'webhook' AS tbl, w.id, w.seq, w.source, w.event_type, w.entity_type, w.entity_id, w.payload_json,
-                w.received_at, w.attempts
+                w.received_at, w.attempts,
+                CASE WHEN w.error_message IS NOT NULL
+                     THEN extract(epoch FROM now()) - extract(epoch FROM coalesce(w.opened_at, w.received_at)) END AS failing_for
            FROM webhook_events w
           WHERE w.order_key = u.key AND w.seq >= u.head_seq AND w.processed_at IS NULL
             AND w.status IN ('pending', 'processing')
           ORDER BY w.seq LIMIT $3)
         UNION ALL
         (SELECT 'texting', t.id, t.seq, 'texting', t.event_type, t.entity_type, coalesce(t.entity_id, ''), t.payload_json,
-                t.received_at, t.attempts
+                t.received_at, t.attempts,
+                CASE WHEN t.error_message IS NOT NULL
+                     THEN extract(epoch FROM now()) - extract(epoch FROM coalesce(t.opened_at, t.received_at)) END
            FROM texting_webhook_events t
           WHERE t.order_key = u.key AND t.seq >= u.head_seq AND t.processed_at IS NULL
             AND t.status IN ('pending', 'processing')
@@ -126,7 +130,8 @@ txt AS (UPDATE texting_webhook_events t SET status = 'processing'
 SELECT e.key, e.epoch, e.tail_seq, e.claims, e.tbl, e.id, e.seq, e.source, e.event_type, e.entity_type, e.entity_id,
        e.payload_json, e.received_at, e.attempts,
        EXISTS (SELECT 1 FROM quarantine_events q WHERE q.event_id = e.id::text AND q.event_source = e.tbl),
-       (SELECT min(ready_at) FROM c), e.arrivals, (SELECT set_config('synchronous_commit', 'off', true))
+       (SELECT min(ready_at) FROM c), e.arrivals, (SELECT set_config('synchronous_commit', 'off', true)),
+       e.failing_for::float8
   FROM e ORDER BY e.key, e.seq";
 
 /// Takes lanes. A lane may come back without events: it must be released, for
@@ -183,12 +188,16 @@ fn claimed_event(row: &Row) -> Result<Option<ClaimedEvent>, StoreError> {
         entity_type: row.get(9),
         entity_id: row.get(10),
         payload: Value::Null,
-        received_at: row.get(12),
+        // Somebody may have typed an infinite time, which we cannot hold.
+        received_at: row.try_get(12).unwrap_or_else(|_| Utc::now()),
         attempts: row.get(13),
     };
     Ok(Some(ClaimedEvent {
         event,
         payload: row.get::<_, Unread<'_>>(11).0.to_vec(),
         quarantined: row.get(14),
+        failing_for: row
+            .get::<_, Option<f64>>(18)
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
     }))
 }

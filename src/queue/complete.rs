@@ -47,10 +47,12 @@ pub(crate) struct FinishedEvent {
 // a snapshot would lose the wake-up of an event stored at the same moment.
 // `= ANY (ARRAY(…))` and `coalesce(… IN …)` are fences: the planner, who takes
 // every list here for short, cannot turn them into loops over loops. Events that
-// simply ended (`plain`) need no join; the others are few. `status` and not
+// simply ended (`plain`) need no join; the others are few. What is handed back
+// unrun keeps the reason of its last failure. `status` and not
 // `processed_at` tells what is open: the latter would invite a walk through the
 // index of everything that waits.
-const COMPLETE: &str = "
+/// Stores the results of lanes and gives them back. Public as `CLAIM` is.
+pub const COMPLETE: &str = "
 WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
                           AS f(key, epoch, through, wait, arrivals)),
 lk AS MATERIALIZED (
@@ -72,12 +74,14 @@ txt AS (
    WHERE e.seq = ANY (ARRAY(SELECT seq FROM ok WHERE tbl = 'texting' AND plain)) AND e.status IN ('pending', 'processing')
   RETURNING e.seq),
 web_else AS (
-  UPDATE webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
+  UPDATE webhook_events e SET status = ok.st, attempts = ok.att,
+         error_message = CASE WHEN ok.st = 'pending' THEN coalesce(ok.err, e.error_message) ELSE ok.err END,
          processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
     FROM ok WHERE e.seq = ok.seq AND ok.tbl = 'webhook' AND NOT ok.plain AND e.status IN ('pending', 'processing')
   RETURNING e.seq),
 txt_else AS (
-  UPDATE texting_webhook_events e SET status = ok.st, attempts = ok.att, error_message = ok.err,
+  UPDATE texting_webhook_events e SET status = ok.st, attempts = ok.att,
+         error_message = CASE WHEN ok.st = 'pending' THEN coalesce(ok.err, e.error_message) ELSE ok.err END,
          processed_at = CASE WHEN ok.st IN ('done', 'error') THEN clock_timestamp() END
     FROM ok WHERE e.seq = ok.seq AND ok.tbl = 'texting' AND NOT ok.plain AND e.status IN ('pending', 'processing')
   RETURNING e.seq),

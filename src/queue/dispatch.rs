@@ -1,5 +1,6 @@
 //! The task pool's heart: claim, run, store, again. One loop per process.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,17 +173,20 @@ impl Engine {
                 all.await
             }
         };
+        let ours = match finished.is_empty() {
+            true => HashSet::new(),
+            false => complete(&self.db.client().await?, &finished).await?.runs,
+        };
+        // A lane that was taken over meanwhile is another worker's to count.
         let ran = finished
             .iter()
+            .filter(|lane| ours.contains(&(lane.key, lane.epoch)))
             .flat_map(|lane| &lane.events)
             .filter(|event| !event.log.is_empty());
         let (processed, errors) = ran.fold((0, 0), |(done, failed), event| match event.status {
             EventStatus::Done => (done + 1, failed),
             EventStatus::Error | EventStatus::Pending | EventStatus::Processing => (done, failed + 1),
         });
-        if !finished.is_empty() {
-            complete(&self.db.client().await?, &finished).await?;
-        }
         Ok((processed, errors))
     }
 

@@ -1,6 +1,8 @@
 //! Running one claimed lane: its events one after the other, until one must
-//! wait, the time slice ends, or the daemon stops.
+//! wait, the time slice ends, or the daemon stops. Events that only say "look
+//! again" run as one.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -10,14 +12,16 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{Fate, RetryPolicy, fate};
-use super::claim::{ClaimedEvent, ClaimedLane};
+use super::backoff::RetryPolicy;
+use super::claim::ClaimedLane;
+use super::coalesce::runs;
 use super::complete::{FinishedEvent, FinishedLane};
-use crate::domain::{Entity, Event, EventStatus, Failure, Flow, LogEntry, Source, SyncStatus, Verdict};
+use super::settle::{Due, Run, close_coalesced, close_quarantined, hand_back, settle};
+use crate::domain::{Event, EventStatus, Failure, Verdict};
 use crate::store::effects::{Confirmed, Fence};
 
-/// Longest run of one event; past it the run counts as a transient failure.
-const EVENT_DEADLINE: Duration = Duration::from_secs(120);
+/// Longest run of one event, for [`RetryPolicy::deadline`].
+pub const EVENT_DEADLINE: Duration = Duration::from_secs(120);
 /// A lane that ran this long gives its results back before it takes more.
 const TIME_SLICE: Duration = Duration::from_secs(1);
 /// Claims without a report before the first event counts as what kills the process.
@@ -29,6 +33,19 @@ const EMPTY_WAIT: Duration = Duration::from_millis(50);
 pub trait Handler: Send + Sync + 'static {
     /// Runs one event to its effect.
     fn handle<'a>(&'a self, event: &'a Event, context: &'a RunContext) -> BoxFuture<'a, Report>;
+
+    /// The name of what the event asks to bring up to date, if the run of a later
+    /// event with the same answer achieves all that a run of this one would. Pure.
+    /// Such events back to back run as one: the newest, which carries the others.
+    fn coalesces(&self, _event: &Event) -> Option<String> {
+        None
+    }
+
+    /// Whether the event is to be tried for as long as a retry may cure it: its
+    /// loss would harm a person. Pure.
+    fn must_arrive(&self, _event: &Event) -> bool {
+        false
+    }
 }
 
 /// The claim under which an event runs.
@@ -36,6 +53,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct RunContext {
     /// Proves to the ledger that the lane is still ours.
     pub fence: Fence,
+    /// How many earlier events the run stands for, too ([`Handler::coalesces`]).
+    pub carries: usize,
 }
 
 /// What a run did.
@@ -71,43 +90,45 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         release_empty(&lane, &mut finished);
         return finished;
     }
-    let context = RunContext {
+    let worker = Worker {
+        handler,
+        policy,
+        stops,
         fence: Fence {
             key: lane.key,
             epoch: lane.epoch,
         },
+        poison: lane.claims > POISON_CLAIMS,
     };
     let started = Instant::now();
-    for claimed in lane.events {
-        let later = finished.wait.is_some()
-            || stops.draining.is_cancelled()
-            || stops.abort.is_cancelled()
-            || (finished.through > 0 && started.elapsed() > TIME_SLICE);
-        if later {
-            finished.events.push(hand_back(claimed.envelope()));
+    let mut groups = worker.groups(lane);
+    while let Some(group) = groups.pop_front() {
+        let slice_over = started.elapsed() > TIME_SLICE && finished.events.iter().any(is_closed);
+        if finished.wait.is_some() || slice_over || stops.draining.is_cancelled() || stops.abort.is_cancelled() {
+            finished.events.extend(group.iter().map(|due| hand_back(&due.event)));
             continue;
         }
-        let poison = lane.claims > POISON_CLAIMS;
-        let seq = claimed.envelope().seq;
-        let (event, wait) = run_event(
-            claimed,
-            poison,
-            handler,
-            policy,
-            &context,
-            stops,
-            &mut finished.confirmed,
-        )
-        .await;
-        let closed = matches!(event.status, EventStatus::Done | EventStatus::Error);
-        finished.events.push(event);
-        if closed {
-            finished.through = seq;
-        } else {
-            finished.wait = Some(wait);
+        let mut ended = worker.run(group).await;
+        finished.events.append(&mut ended.rows);
+        finished.confirmed.append(&mut ended.confirmed);
+        finished.wait = ended.wait;
+        for due in ended.singly.into_iter().rev() {
+            groups.push_front(vec![due]);
         }
     }
+    finished.events.sort_unstable_by_key(|event| event.seq);
+    // Up to the first that is still open: a carrier may have ended before those it carried.
+    finished.through = finished
+        .events
+        .iter()
+        .take_while(|event| is_closed(event))
+        .last()
+        .map_or(0, |event| event.seq);
     finished
+}
+
+fn is_closed(event: &FinishedEvent) -> bool {
+    matches!(event.status, EventStatus::Done | EventStatus::Error)
 }
 
 /// A lane without visible events is let go once; if it is empty again, nothing
@@ -121,110 +142,118 @@ fn release_empty(lane: &ClaimedLane, finished: &mut FinishedLane) {
     }
 }
 
-async fn run_event(
-    claimed: ClaimedEvent,
+/// How the run of a group ended.
+#[derive(Default)]
+struct Ended {
+    rows: Vec<FinishedEvent>,
+    /// The lane must wait this long.
+    wait: Option<Duration>,
+    /// Their carrier died: each must get its own chance.
+    singly: Vec<Due>,
+    confirmed: Vec<Confirmed>,
+}
+
+/// What the runs of one claim have in common.
+struct Worker<'a> {
+    handler: &'a dyn Handler,
+    policy: &'a RetryPolicy,
+    stops: &'a Stops,
+    fence: Fence,
+    /// The process has died of the first event again and again.
     poison: bool,
-    handler: &dyn Handler,
-    policy: &RetryPolicy,
-    context: &RunContext,
-    stops: &Stops,
-    confirmed: &mut Vec<Confirmed>,
-) -> (FinishedEvent, Duration) {
-    let quarantined = claimed.quarantined;
-    let (event, readable) = claimed.open();
-    let mut record = hand_back(&event);
-    record.started_at = Utc::now();
-    if quarantined {
-        record.status = EventStatus::Done;
-        record.error = Some("quarantined".to_owned());
-        record.log.push(own_row(&event, SyncStatus::Skipped, "quarantined"));
-        return (record, Duration::ZERO);
-    }
-    let verdict = if poison {
-        Err(Failure::permanent("poison: the process ended whenever this event ran"))
-    } else if !readable {
-        Err(Failure::permanent("the payload is beyond what can be read"))
-    } else {
-        tokio::select! {
-            biased;
-            () = stops.abort.cancelled() => return (record, Duration::ZERO),
-            outcome = guarded(handler, &event, context) => match outcome {
-                Ok(report) => {
-                    confirmed.extend(report.confirmed);
-                    report.verdict
-                }
-                Err(failure) => Err(failure),
-            },
-        }
-    };
-    let wait = settle(&mut record, &event, verdict, policy);
-    (record, wait)
 }
 
-/// Runs the handler within its deadline; a panic in it is a failed run, not
-/// the end of the lane.
-async fn guarded(handler: &dyn Handler, event: &Event, context: &RunContext) -> Result<Report, Failure> {
-    let run = AssertUnwindSafe(handler.handle(event, context)).catch_unwind();
-    match tokio::time::timeout(EVENT_DEADLINE, run).await {
-        Ok(Ok(report)) => Ok(report),
-        Ok(Err(_)) => Err(Failure::transient("handler panicked")),
-        Err(_) => Err(Failure::transient("event deadline exceeded")),
+impl Worker<'_> {
+    /// The lane's events in order, cut into groups that run as one.
+    fn groups(&self, lane: ClaimedLane) -> VecDeque<Vec<Due>> {
+        let several = lane.events.len() > 1;
+        let due: Vec<Due> = lane.events.into_iter().map(Due::open).collect();
+        let names: Vec<Option<String>> = due
+            .iter()
+            .map(|due| (several && due.runs()).then(|| self.handler.coalesces(&due.event))?)
+            .collect();
+        let mut due = due.into_iter();
+        let cut = runs(&names);
+        cut.into_iter()
+            .map(|length| due.by_ref().take(length).collect())
+            .collect()
     }
-}
 
-/// Turns a verdict into the row to store; answers how long the lane must wait.
-fn settle(record: &mut FinishedEvent, event: &Event, verdict: Verdict, policy: &RetryPolicy) -> Duration {
-    match verdict {
-        Ok(outcome) => {
-            record.status = EventStatus::Done;
-            record.error = None;
-            record.log = outcome.log;
-            Duration::ZERO
-        }
-        Err(failure) => {
-            let reason = failure.reason().replace('\0', "");
-            record.error = Some(reason.clone());
-            record.log.push(own_row(event, SyncStatus::Error, &reason));
-            match fate(policy, &failure, event.attempts, rand::random()) {
-                Fate::Again { wait, attempts } => {
-                    record.attempts = attempts;
-                    wait
+    /// Runs the last of a group, which carries the others.
+    async fn run(&self, mut group: Vec<Due>) -> Ended {
+        let Some(carrier) = group.pop() else {
+            return Ended::default();
+        };
+        let mut row = hand_back(&carrier.event);
+        row.started_at = Utc::now();
+        let mut ended = Ended::default();
+        let mut outcome = if carrier.quarantined {
+            close_quarantined(&mut row, &carrier);
+            ended.rows.push(row);
+            return ended;
+        } else if self.poison {
+            Run::Poison
+        } else if !carrier.readable {
+            Run::Ended(Err(Failure::permanent("the payload is beyond what can be read")))
+        } else {
+            tokio::select! {
+                biased;
+                () = self.stops.abort.cancelled() => {
+                    ended.rows = group.iter().map(|due| hand_back(&due.event)).collect();
+                    ended.rows.push(row);
+                    ended.wait = Some(Duration::ZERO);
+                    return ended;
                 }
-                Fate::Dead { attempts } => {
-                    metrics::counter!("events_dead_total").increment(1);
-                    record.status = EventStatus::Error;
-                    record.attempts = attempts;
-                    Duration::ZERO
+                report = self.guarded(&carrier.event, group.len()) => {
+                    ended.confirmed = report.confirmed;
+                    Run::Ended(report.verdict)
                 }
             }
+        };
+        ended.wait = settle(&mut row, &carrier, &mut outcome, self.policy, self.handler);
+        match row.status {
+            EventStatus::Done => {
+                let carried = group.iter().map(|due| close_coalesced(due, &row));
+                ended.rows = carried.collect();
+            }
+            EventStatus::Error => ended.singly = group,
+            EventStatus::Pending | EventStatus::Processing => {
+                ended.rows = group
+                    .iter()
+                    .map(|due| self.carried_in_vain(due, &mut outcome))
+                    .collect();
+            }
         }
+        ended.rows.push(row);
+        ended
     }
-}
 
-fn hand_back(event: &Event) -> FinishedEvent {
-    FinishedEvent {
-        table: event.table,
-        seq: event.seq,
-        id: event.id.to_string(),
-        source_id: event.entity_id.clone(),
-        status: EventStatus::Pending,
-        attempts: event.attempts,
-        error: None,
-        started_at: event.received_at,
-        log: Vec::new(),
+    /// A carried event whose carrier must wait waits, too, unless it has done so
+    /// for too long: newer carriers must not keep it in its lane for ever.
+    fn carried_in_vain(&self, due: &Due, outcome: &mut Run) -> FinishedEvent {
+        let mut row = hand_back(&due.event);
+        if due.history(self.handler).too_old(self.policy) {
+            settle(&mut row, due, outcome, self.policy, self.handler);
+        }
+        row
     }
-}
 
-fn own_row(event: &Event, status: SyncStatus, message: &str) -> LogEntry {
-    let flow = match Source::parse(&event.source) {
-        Some(Source::Aloware) => Flow::AlowareToGhl,
-        Some(Source::Ghl) => Flow::GhlToAloware,
-        Some(Source::Texting) => Flow::TextingToGhl,
-        None => Flow::Unknown,
-    };
-    let entity = Entity::parse(&event.entity_type).unwrap_or(Entity::Unknown);
-    LogEntry {
-        status,
-        ..LogEntry::skipped(flow, entity, &event.entity_id, message)
+    /// Runs the handler within its deadline; a panic in it is a failed run, not
+    /// the end of the lane.
+    async fn guarded(&self, event: &Event, carries: usize) -> Report {
+        let context = RunContext {
+            fence: self.fence,
+            carries,
+        };
+        let run = AssertUnwindSafe(self.handler.handle(event, &context)).catch_unwind();
+        let failure = match tokio::time::timeout(self.policy.deadline, run).await {
+            Ok(Ok(report)) => return report,
+            Ok(Err(_)) => Failure::transient("handler panicked"),
+            Err(_) => Failure::transient("event deadline exceeded"),
+        };
+        Report {
+            verdict: Err(failure),
+            confirmed: Vec::new(),
+        }
     }
 }

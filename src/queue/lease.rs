@@ -8,7 +8,8 @@ use deadpool_postgres::GenericClient;
 
 use crate::store::StoreError;
 
-const RENEW: &str = "
+/// Renews leases. Public as `CLAIM` is.
+pub const RENEW: &str = "
 UPDATE event_lanes l SET ready_at = now() + $3::float8 * interval '1 second'
   FROM unnest($1::bigint[], $2::bigint[]) AS r(key, epoch)
  WHERE l.key = r.key AND l.epoch = r.epoch AND l.key = ANY ($1)

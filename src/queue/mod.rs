@@ -12,6 +12,7 @@
 
 mod backoff;
 mod claim;
+mod coalesce;
 mod complete;
 mod dispatch;
 mod flight;
@@ -19,11 +20,15 @@ mod lane;
 mod lease;
 mod measure;
 mod session;
+mod settle;
 mod sweep;
 
 pub use backoff::{RetryPolicy, delay};
+pub use claim::CLAIM;
+pub use complete::COMPLETE;
 pub use dispatch::{Engine, Limits};
-pub use lane::{Handler, Report, RunContext};
+pub use lane::{EVENT_DEADLINE, Handler, Report, RunContext};
+pub use lease::RENEW;
 pub use measure::Round;
 pub use session::Session;
 pub use sweep::KeyOf;

@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::route::{Step, route};
+use super::treatment::{coalesces, must_arrive};
 use crate::domain::{Event, Failure, LogEntry, Outcome};
 use crate::queue::{Handler, Report, RunContext};
 use crate::sync::{self, Desk, Ledger};
@@ -26,7 +27,7 @@ impl Router {
         let mut log = Vec::new();
         let mut failed = None;
         for step in route(event, &self.desk.rules) {
-            match self.step(step, event, &mut ledger).await {
+            match self.step(step, event, &mut ledger, context.carries).await {
                 Ok(rows) => log.extend(rows),
                 Err(failure) => {
                     failed = Some(failure);
@@ -43,7 +44,13 @@ impl Router {
         }
     }
 
-    async fn step(&self, step: Step, event: &Event, ledger: &mut Ledger<'_>) -> Result<Vec<LogEntry>, Failure> {
+    async fn step(
+        &self,
+        step: Step,
+        event: &Event,
+        ledger: &mut Ledger<'_>,
+        carries: usize,
+    ) -> Result<Vec<LogEntry>, Failure> {
         let desk = &self.desk;
         let from_aloware = || aloware::Delivery::read(&event.event_type, &event.payload);
         let shown = || ghl::Delivery::read(&event.event_type, &event.payload).contact(&desk.rules.hint);
@@ -56,7 +63,12 @@ impl Router {
                 let contact = from_aloware().contact(&desk.rules.hint);
                 sync::contact::aloware_to_ghl(desk, ledger, contact, &event.entity_id).await
             }
-            Step::GhlContact(id) => sync::contact::ghl_to_aloware(desk, ledger, &id, Some(&shown())).await,
+            Step::GhlContact(id) => {
+                // GHL may deliver out of order: that the newest delivery shows nothing
+                // new says nothing about those it carries. Then the vendor is asked.
+                let shown = (carries == 0).then(shown);
+                sync::contact::ghl_to_aloware(desk, ledger, &id, shown.as_ref()).await
+            }
             Step::GhlDeleted(id) => sync::contact::ghl_deleted(desk, &id).await,
             Step::GhlTags(id) => {
                 let named = ghl::Delivery::read(&event.event_type, &event.payload).named_tag();
@@ -79,5 +91,13 @@ impl Router {
 impl Handler for Router {
     fn handle<'a>(&'a self, event: &'a Event, context: &'a RunContext) -> BoxFuture<'a, Report> {
         self.run(event, context).boxed()
+    }
+
+    fn coalesces(&self, event: &Event) -> Option<String> {
+        coalesces(event, &self.desk.rules)
+    }
+
+    fn must_arrive(&self, event: &Event) -> bool {
+        must_arrive(event, &self.desk.rules)
     }
 }

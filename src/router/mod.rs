@@ -5,6 +5,7 @@ mod handler;
 mod route;
 #[cfg(test)]
 mod route_tests;
+mod treatment;
 
 pub use handler::Router;
 pub use route::{Route, Step, route};

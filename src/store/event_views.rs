@@ -82,8 +82,20 @@ pub struct TextingRow {
 pub struct Backlog {
     /// Unfinished events, counted up to a hundred thousand.
     pub pending: i64,
-    /// Age of the oldest of them in seconds.
-    pub oldest_seconds: Option<f64>,
+    /// Age of the oldest that waits, in seconds.
+    pub oldest_waiting: Option<f64>,
+    /// Age of the oldest that is being processed, in seconds.
+    pub oldest_processing: Option<f64>,
+}
+
+impl Backlog {
+    /// Age of the oldest unfinished event, in seconds.
+    pub fn oldest_seconds(&self) -> Option<f64> {
+        [self.oldest_waiting, self.oldest_processing]
+            .into_iter()
+            .flatten()
+            .reduce(f64::max)
+    }
 }
 
 /// Lanes by state, counted up to a hundred thousand.
@@ -113,15 +125,18 @@ SELECT id, received_at, event_type, entity_id, status, error_message, from_numbe
   FROM texting_webhook_events WHERE ($1::text IS NULL OR status = $1)
  ORDER BY seq DESC LIMIT $3";
 
-// Bounded, so that looking stays cheap however much waits.
+// Bounded, so that looking stays cheap however much waits. Differences of epochs,
+// for a subtraction of times fails on an infinite one that somebody typed.
 const BACKLOG: &str = "
-SELECT count(*), extract(epoch FROM now() - min(received_at))::float8 FROM (
-    SELECT received_at FROM webhook_events
-     WHERE processed_at IS NULL AND status IN ('pending', 'processing') LIMIT 100000) open";
+SELECT count(*), (extract(epoch FROM now()) - extract(epoch FROM min(received_at) FILTER (WHERE status = 'pending')))::float8,
+       (extract(epoch FROM now()) - extract(epoch FROM min(received_at) FILTER (WHERE status = 'processing')))::float8
+  FROM (SELECT received_at, status FROM webhook_events
+         WHERE processed_at IS NULL AND status IN ('pending', 'processing') LIMIT 100000) open";
 const TEXTING_BACKLOG: &str = "
-SELECT count(*), extract(epoch FROM now() - min(received_at))::float8 FROM (
-    SELECT received_at FROM texting_webhook_events
-     WHERE processed_at IS NULL AND status IN ('pending', 'processing') LIMIT 100000) open";
+SELECT count(*), (extract(epoch FROM now()) - extract(epoch FROM min(received_at) FILTER (WHERE status = 'pending')))::float8,
+       (extract(epoch FROM now()) - extract(epoch FROM min(received_at) FILTER (WHERE status = 'processing')))::float8
+  FROM (SELECT received_at, status FROM texting_webhook_events
+         WHERE processed_at IS NULL AND status IN ('pending', 'processing') LIMIT 100000) open";
 const LANES: &str = "
 SELECT count(*) FILTER (WHERE owner IS NOT NULL AND ready_at > now()), count(*) FILTER (WHERE ready_at <= now()),
        count(*) FILTER (WHERE owner IS NULL AND ready_at > now())
@@ -222,7 +237,8 @@ pub async fn backlog<C: GenericClient>(client: &C, table: EventTable) -> Result<
     let row = client.query_one(&statement, &[]).await?;
     Ok(Backlog {
         pending: row.get(0),
-        oldest_seconds: row.get::<_, Option<f64>>(1).map(|age| age.max(0.0)),
+        oldest_waiting: row.get::<_, Option<f64>>(1).map(|age| age.max(0.0)),
+        oldest_processing: row.get::<_, Option<f64>>(2).map(|age| age.max(0.0)),
     })
 }
 

@@ -38,6 +38,16 @@ WITH due AS (UPDATE event_lanes l SET ready_at = now() WHERE l.owner IS NULL AND
 SELECT count(*) FROM texting_webhook_events e JOIN due ON e.order_key = due.key
  WHERE e.processed_at IS NULL AND e.status IN ('pending', 'processing')";
 
+const UNBLOCK: &str = "
+UPDATE event_lanes l SET ready_at = now()
+  FROM (SELECT order_key, seq FROM webhook_events WHERE id = $1 AND processed_at IS NULL
+        UNION ALL SELECT order_key, seq FROM texting_webhook_events WHERE id = $1 AND processed_at IS NULL) e
+ WHERE l.key = e.order_key AND l.owner IS NULL AND l.ready_at > now()
+   AND NOT EXISTS (SELECT 1 FROM webhook_events o WHERE o.order_key = e.order_key AND o.seq < e.seq
+                      AND o.processed_at IS NULL AND o.status IN ('pending', 'processing'))
+   AND NOT EXISTS (SELECT 1 FROM texting_webhook_events o WHERE o.order_key = e.order_key AND o.seq < e.seq
+                      AND o.processed_at IS NULL AND o.status IN ('pending', 'processing'))";
+
 /// Unfinished events of one table.
 ///
 /// # Errors
@@ -116,6 +126,17 @@ pub async fn replay<C: GenericClient>(client: &C, id: Uuid) -> Result<Changed, S
     } else {
         Changed::Conflict(status)
     })
+}
+
+/// Ends the back-off of a lane that waits for this very event: it is not going
+/// to run. The wait of an older event is left alone.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn unblock<C: GenericClient>(client: &C, id: Uuid) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(UNBLOCK).await?;
+    client.execute(&statement, &[&id]).await?;
+    Ok(())
 }
 
 /// Closes an event unrun.

@@ -47,7 +47,8 @@ pub struct NewEvent {
     pub consent: Vec<ConsentChange>,
 }
 
-const INSERT: &str = "
+/// Stores a batch of deliveries. Public for tests that look at its plan.
+pub const INSERT: &str = "
 WITH input AS MATERIALIZED (
   SELECT nextval('event_seq') AS seq, t.* FROM (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],

@@ -150,6 +150,9 @@ fn failure(error: &VendorError) -> SendFailure {
             retry_after: Some(*retry_after),
         },
         other if other.maybe_applied() => SendFailure::Unknown,
+        VendorError::StillDown { retry_after, .. } => SendFailure::Unavailable {
+            retry_after: Some(*retry_after),
+        },
         VendorError::Transient { .. } | VendorError::Unauthorized => SendFailure::Unavailable { retry_after: None },
         other => SendFailure::Refused {
             code: other.to_string(),

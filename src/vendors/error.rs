@@ -58,6 +58,17 @@ pub enum VendorError {
         /// When the next probe is due.
         retry_after: Duration,
     },
+    /// The call was made to a vendor that was known to be down, and it still is:
+    /// that is no fault of the call's.
+    #[error("down {code}")]
+    StillDown {
+        /// What happened.
+        code: Trouble,
+        /// As in [`VendorError::Transient`].
+        maybe_applied: bool,
+        /// When the next probe is due.
+        retry_after: Duration,
+    },
     /// The thing does not exist at the vendor (any more).
     #[error("not found")]
     NotFound,
@@ -139,7 +150,9 @@ impl VendorError {
         let (class, after) = match self {
             Self::Transient { .. } | Self::Unauthorized => (RetryClass::Transient, None),
             Self::RateLimited { retry_after } => (RetryClass::RateLimited, *retry_after),
-            Self::Down { retry_after } => (RetryClass::VendorDown, Some(*retry_after)),
+            Self::Down { retry_after } | Self::StillDown { retry_after, .. } => {
+                (RetryClass::VendorDown, Some(*retry_after))
+            }
             Self::NotFound
             | Self::Duplicate { .. }
             | Self::Unprocessable { .. }
@@ -156,7 +169,7 @@ impl VendorError {
     /// Whether the write behind this error may be in place at the vendor.
     pub fn maybe_applied(&self) -> bool {
         match self {
-            Self::Transient { maybe_applied, .. } => *maybe_applied,
+            Self::Transient { maybe_applied, .. } | Self::StillDown { maybe_applied, .. } => *maybe_applied,
             // A 2xx without its proof.
             Self::NotJson { .. } | Self::Incomplete { .. } => true,
             Self::RateLimited { .. }

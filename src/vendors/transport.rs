@@ -127,7 +127,7 @@ impl Transport {
         let started = Instant::now();
         let (status, result) = self.exchange(&call).await;
         self.budget.answered(left, Instant::now());
-        self.settle(permit, &result);
+        let down_for = self.settle(permit, &result);
         let label = match (status, &result) {
             (Some(status), _) => status.to_string(),
             (None, Err(VendorError::Transient { code, .. })) => format!("{code:?}").to_lowercase(),
@@ -145,7 +145,14 @@ impl Transport {
             duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             "vendor call"
         );
-        result
+        match (down_for, result) {
+            (Some(retry_after), Err(VendorError::Transient { code, maybe_applied })) => Err(VendorError::StillDown {
+                code,
+                maybe_applied,
+                retry_after,
+            }),
+            (_, result) => result,
+        }
     }
 
     /// The request and its answer, with the status if one arrived.
@@ -192,8 +199,10 @@ impl Transport {
     }
 
     /// Tells the breaker. Only a vendor in trouble counts; a refusal is an answer.
-    fn settle(&self, permit: Permit, result: &Result<Answer, VendorError>) {
+    /// Answers for how long calls are held back, if the vendor was known to be down.
+    fn settle(&self, permit: Permit, result: &Result<Answer, VendorError>) -> Option<Duration> {
         let vendor = self.vendor.as_str();
+        let known_down = !self.is_up();
         if matches!(result, Err(VendorError::Transient { .. })) {
             if permit.troubled(Instant::now()) {
                 tracing::warn!(vendor, "vendor is down, calls are held back");
@@ -202,6 +211,7 @@ impl Transport {
             tracing::info!(vendor, "vendor is back");
         }
         metrics::gauge!("vendor_up", "vendor" => vendor).set(if self.is_up() { 1.0 } else { 0.0 });
+        known_down.then(|| self.breaker.closed_for(Instant::now()).unwrap_or_default())
     }
 
     fn count(&self, operation: &'static str, status: &str) {

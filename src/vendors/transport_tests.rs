@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Rate;
+use crate::domain::{Failure, RetryClass};
 use crate::vendors::breaker::TRIPS_AFTER;
 use crate::vendors::client::http_client;
 use crate::vendors::testkit::{Reply, Vendor};
@@ -195,6 +196,28 @@ async fn troubles_in_a_row_park_the_vendor_and_a_good_probe_frees_it() {
     };
     assert!(!transport.is_up());
     assert_eq!(vendor.seen().len(), usize::try_from(TRIPS_AFTER).unwrap());
+    tokio::time::sleep(retry_after).await;
+    let probe = get(&transport).await.unwrap_err();
+    let VendorError::StillDown {
+        code: Trouble::Status(503),
+        maybe_applied: true,
+        retry_after,
+    } = probe
+    else {
+        panic!("{probe:?}");
+    };
+    let parked = probe.to_failure(Source::Ghl);
+    assert!(
+        matches!(
+            &parked,
+            Failure::Retry {
+                class: RetryClass::VendorDown,
+                after: Some(_),
+                ..
+            }
+        ),
+        "a probe burns no attempt of the event it was made for: {parked:?}"
+    );
     healthy.store(true, std::sync::atomic::Ordering::SeqCst);
     tokio::time::sleep(retry_after).await;
     get(&transport).await.unwrap();

@@ -165,34 +165,6 @@ async fn a_hostile_id_stays_one_path_segment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_typed_in_psql_are_picked_up() {
-    let app = TestApp::start().await;
-    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    let payload = finished_call(9200, LEAD).to_string();
-    app.execute(&format!(
-        "INSERT INTO webhook_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key)
-         VALUES ('aloware', 'OutboundPhoneCall-DispositionCompleted', 'call', '9200', '{payload}', 'by hand'),
-                ('faxes', 'Fax-Received', 'fax', '1', '{{}}', 'by hand too')"
-    ))
-    .await;
-    app.idle().await;
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    let unknown = app
-        .rows("SELECT direction, status, error_message FROM sync_log WHERE direction = 'unknown'")
-        .await;
-    assert_eq!(
-        unknown,
-        [json!({"direction": "unknown", "status": "error", "error_message": "Unknown source: faxes"})]
-    );
-
-    app.execute("UPDATE webhook_events SET status = 'pending'").await;
-    app.idle().await;
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1, "run again, written once");
-    assert_eq!(app.rows("SELECT 1 FROM sync_log").await.len(), 4);
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_permanent_failure_ends_in_error_and_the_person_s_next_event_goes_on() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
@@ -212,10 +184,10 @@ async fn a_permanent_failure_ends_in_error_and_the_person_s_next_event_goes_on()
         .await;
     assert_eq!(
         rows[0],
-        json!({"entity_id": "m1", "status": "error", "error_message": "ghl 403 forbidden"})
+        json!({"entity_id": "m1", "status": "error", "error_message": "permanent: ghl 403 forbidden"})
     );
     assert_eq!(rows[1]["status"], "done");
-    assert_eq!(rows[2]["error_message"], "No phone number in payload");
+    assert_eq!(rows[2]["error_message"], "permanent: No phone number in payload");
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
     app.finish().await;
 }

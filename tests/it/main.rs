@@ -11,6 +11,7 @@ mod agents;
 mod calls;
 mod contacts;
 mod embedded;
+mod engine;
 mod ingest;
 mod kills;
 mod ledger;

@@ -96,6 +96,7 @@ fn the_required_settings_alone_give_every_default() {
         (100, 32, 10)
     );
     assert_eq!(settings.jobs.retry_max_delay, Duration::from_secs(3600));
+    assert_eq!(settings.jobs.max_head_age, Duration::from_secs(86_400));
     assert_eq!(settings.http.timeout, Duration::from_secs(15));
     assert_eq!(settings.reconcile_cron.as_deref(), Some("0 0 3 * * *"));
     assert_eq!(settings.retention_done, Duration::from_secs(90 * 86_400));
