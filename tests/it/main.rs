@@ -19,4 +19,5 @@ mod retention;
 mod several_daemons;
 mod story;
 mod support;
+mod takeovers;
 mod texts;
