@@ -1,6 +1,5 @@
-//! The rate budget of one vendor: at most `count` calls in any `period`, the
-//! more urgent ones first, and for GHL a number of calls a day. Each of several
-//! processes takes its part of both.
+//! The rate budget of one vendor: at most `count` calls in any `period`, the more
+//! urgent ones first, and for GHL so many a day. Several processes share both.
 //!
 //! A sliding window of our own instead of the `governor` crate: a vendor counts
 //! calls in a window, and a bucket that refills while it empties lets nearly

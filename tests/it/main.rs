@@ -23,4 +23,5 @@ mod several_daemons;
 mod spool;
 mod story;
 mod support;
+mod takeovers;
 mod texts;

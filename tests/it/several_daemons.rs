@@ -1,17 +1,16 @@
-//! Several daemons on one database: no event twice, each person in order, one
-//! limit per vendor, and the work of a dead one goes on.
+//! Several daemons on one database: no event twice, each person in order, and
+//! one limit per vendor.
 
 use std::time::Duration;
 
-use df_middleware::embedded::throwaway::Database;
-use df_middleware::sandbox::{Call, Fault, Sandbox, Times, Vendor};
+use df_middleware::sandbox::{Call, Sandbox, Vendor};
 use df_middleware::store::{Db, scheduled_runs, sessions};
 use serde_json::json;
-use tokio_postgres::Config;
 use uuid::Uuid;
 
-use crate::support::binary::Daemon;
-use crate::support::{PATIENCE, TestApp, client, cluster, finished_call, post_aloware, post_texting, query, text};
+use crate::support::binary::{Daemon, Two};
+use crate::support::query::{UNFINISHED, settled};
+use crate::support::{PATIENCE, TestApp, client, cluster, post_texting, text};
 
 const PEOPLE: usize = 8;
 const TEXTS: usize = 15;
@@ -72,50 +71,6 @@ async fn two_daemons_run_no_event_twice_and_keep_each_person_s_order() {
     app.finish().await;
 }
 
-/// Waits until a query answers so many rows.
-async fn settled(config: &Config, sql: &str, rows: usize) {
-    let watcher = query::connect(config).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while query::rows(&watcher, sql).await.len() != rows {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "{sql}: {:?}; {}",
-            query::rows(&watcher, "SELECT * FROM daemon_sessions").await,
-            query::describe(&watcher).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-const UNFINISHED: &str = "SELECT 1 FROM webhook_events WHERE status IN ('pending', 'processing')
-                UNION ALL SELECT 1 FROM texting_webhook_events WHERE status IN ('pending', 'processing')";
-
-/// Two shipped daemons that both work.
-struct Two {
-    database: Database,
-    sandbox: Sandbox,
-    daemons: Vec<Daemon>,
-    _data: [tempfile::TempDir; 2],
-}
-
-impl Two {
-    async fn start(changes: &[(&str, &str)]) -> Self {
-        let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
-        let data = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let mut daemons = Vec::new();
-        for dir in &data {
-            daemons.push(Daemon::start(&sandbox, dir.path(), &database.config(), changes).await);
-        }
-        settled(&database.config(), "SELECT 1 FROM daemon_sessions WHERE working", 2).await;
-        Self {
-            database,
-            sandbox,
-            daemons,
-            _data: data,
-        }
-    }
-}
-
 /// The daemons' limit, and the vendor's own.
 const LIMIT: (&str, &str) = ("GHL_RATE_LIMIT", "20/2s");
 const PER_WINDOW: u32 = 20;
@@ -129,6 +84,15 @@ async fn deliver(sandbox: &Sandbox, to: &Daemon, people: usize) {
         sandbox.ghl.add_contact(json!({"phone": phone}));
         let body = text("message.received", &format!("s{person}"), &phone, "hello");
         assert_eq!(post_texting(&http, &to.base, &body).await.status(), 200);
+    }
+}
+
+/// Waits until a daemon has called GHL so often.
+async fn has_called(daemon: &Daemon, calls: f64) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while daemon.metric("vendor_calls_total", "vendor=\"ghl\"").await < calls {
+        assert!(tokio::time::Instant::now() < deadline, "it makes no calls");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -174,100 +138,11 @@ async fn a_daemon_joins_a_busy_one_and_leaves_again_and_the_vendor_never_says_42
     deliver(&sandbox, &first, 90).await;
     let second = Daemon::start(&sandbox, data[1].path(), &config, &settings).await;
     // It takes its part while there is work left for both.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while second.metric("vendor_calls_total", "vendor=\"ghl\"").await < 20.0 {
-        assert!(tokio::time::Instant::now() < deadline, "the second one makes no calls");
-    }
+    has_called(&second, 20.0).await;
     assert!(second.terminate().success());
     settled(&config, UNFINISHED, 0).await;
     assert!(none_refused(&sandbox).len() >= 180);
     assert!(first.terminate().success());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lanes_of_a_killed_daemon_are_taken_over_long_before_their_lease_ends() {
-    let phone = "+16195550171";
-    let mut two = Two::start(&[]).await;
-    let contact = two.sandbox.ghl.add_contact(json!({"phone": phone}));
-    let fault = two
-        .sandbox
-        .ghl
-        .fault("POST", "/contacts/*/notes", Times::Once, Fault::Hang);
-    // Whichever runs it hangs in the call; the other one has to finish it.
-    post_aloware(&client(), &two.daemons[0].base, &finished_call(9401, phone)).await;
-    let reached = two
-        .sandbox
-        .wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE);
-    reached.await.expect("the note is being written");
-    let (busy, idle) = busy_first(&two).await;
-    two.daemons[busy].kill();
-    fault.release();
-    settled(&two.database.config(), UNFINISHED, 0).await;
-    settled(&two.database.config(), "SELECT 1 FROM daemon_sessions", 1).await;
-    assert_eq!(two.sandbox.ghl.notes(&contact).len(), 1);
-    let survivor = two.daemons.swap_remove(idle);
-    assert!(survivor.terminate().success());
-    settled(&two.database.config(), "SELECT 1 FROM daemon_sessions", 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_that_starts_where_it_was_killed_has_its_lanes_back_at_once() {
-    let phone = "+16195550176";
-    let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
-    let (data, config) = (tempfile::tempdir().unwrap(), database.config());
-    let contact = sandbox.ghl.add_contact(json!({"phone": phone}));
-    let fault = sandbox.ghl.fault("POST", "/contacts/*/notes", Times::Once, Fault::Hang);
-    let mut killed = Daemon::start(&sandbox, data.path(), &config, &[]).await;
-    post_aloware(&client(), &killed.base, &finished_call(9403, phone)).await;
-    let reached = sandbox.wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE);
-    reached.await.expect("the note is being written");
-    killed.kill();
-    fault.release();
-    let _successor = Daemon::start(&sandbox, data.path(), &config, &[]).await;
-    settled(&config, UNFINISHED, 0).await;
-    assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
-    // Sooner than anybody is judged dead.
-    let sql = "SELECT extract(epoch FROM processed_at - started_at)::float8 < 10 AS at_once
-                 FROM webhook_events, daemon_sessions";
-    let rows = query::rows(&query::connect(&config).await, sql).await;
-    assert_eq!(rows, [json!({"at_once": true})]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_daemon_loses_its_lanes_and_does_no_harm_when_it_wakes() {
-    let phone = "+16195550172";
-    let two = Two::start(&[]).await;
-    let contact = two.sandbox.ghl.add_contact(json!({"phone": phone}));
-    let fault = two
-        .sandbox
-        .ghl
-        .fault("POST", "/contacts/*/notes", Times::Once, Fault::Hang);
-    post_aloware(&client(), &two.daemons[0].base, &finished_call(9402, phone)).await;
-    let reached = two
-        .sandbox
-        .wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE);
-    reached.await.expect("the note is being written");
-    let (busy, _) = busy_first(&two).await;
-    two.daemons[busy].freeze();
-    settled(&two.database.config(), UNFINISHED, 0).await;
-    fault.release();
-    two.daemons[busy].thaw();
-    settled(&two.database.config(), "SELECT 1 FROM daemon_sessions WHERE working", 2).await;
-    assert_eq!(two.sandbox.ghl.notes(&contact).len(), 1);
-    let log = query::connect(&two.database.config()).await;
-    let log = query::rows(&log, "SELECT status FROM sync_log").await;
-    assert_eq!(log, [json!({"status": "success"})], "one run was stored");
-    settled(&two.database.config(), "SELECT 1 FROM event_lanes", 0).await;
-    for daemon in two.daemons {
-        assert!(daemon.terminate().success());
-    }
-}
-
-/// Which daemon made the call that hangs, and the other one: only the calls
-/// before it are answered and counted.
-async fn busy_first(two: &Two) -> (usize, usize) {
-    let made = two.daemons[0].metric("vendor_calls_total", "vendor=\"ghl\"").await;
-    if made > 0.0 { (0, 1) } else { (1, 0) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -315,57 +190,6 @@ async fn of_several_daemons_one_runs_what_is_due() {
         .await
         .unwrap();
     assert!(other, "another job is due on its own");
-    db.close();
-}
-
-#[tokio::test]
-async fn only_the_dead_lose_lanes_and_only_who_was_steady_itself_may_tell() {
-    let database = cluster::database().await;
-    let db = Db::new(database.config(), 2).unwrap();
-    let client = db.client().await.unwrap();
-    let [me, dead, alive] = [(); 3].map(|()| Uuid::new_v4());
-    for id in [me, dead, alive] {
-        sessions::touch(&client, id, true).await.unwrap();
-    }
-    client
-        .batch_execute(&format!(
-            "UPDATE daemon_sessions SET seen_at = now() - interval '11 seconds' WHERE id = '{dead}';
-             INSERT INTO event_lanes (key, ready_at, head_seq, tail_seq, attempts, owner) VALUES
-               (1, now() + interval '1 minute', 1, 1, 3, '{dead}'),
-               (2, now() + interval '1 minute', 1, 1, 1, '{alive}'),
-               (3, now() + interval '1 hour', 1, 1, 0, NULL)"
-        ))
-        .await
-        .unwrap();
-    let seen = sessions::look(&client, me, None).await.unwrap();
-    assert_eq!((seen.alive, seen.dead, seen.busy), (1, true, true));
-    let buried = sessions::bury(&client, me).await.unwrap();
-    assert_eq!((buried.daemons, buried.lanes), (0, 0), "this one has only just come");
-
-    let steady = format!("UPDATE daemon_sessions SET steady_since = now() - interval '11 seconds' WHERE id = '{me}'");
-    client.batch_execute(&steady).await.unwrap();
-    let buried = sessions::bury(&client, me).await.unwrap();
-    assert_eq!((buried.daemons, buried.lanes), (1, 1));
-    let lanes = query::rows(
-        &query::connect(&database.config()).await,
-        "SELECT key, attempts, owner IS NULL AS free, ready_at <= now() AS ready FROM event_lanes ORDER BY key",
-    )
-    .await;
-    let lane = |key: i64, attempts: i64, free: bool, ready: bool| json!({"key": key, "attempts": attempts, "free": free, "ready": ready});
-    assert_eq!(
-        lanes,
-        [
-            lane(1, 3, true, true),
-            lane(2, 1, false, false),
-            lane(3, 0, true, false)
-        ],
-        "the claim nobody reported still counts; back-off goes on"
-    );
-    let gap = format!("UPDATE daemon_sessions SET seen_at = now() - interval '6 seconds' WHERE id = '{me}'");
-    client.batch_execute(&gap).await.unwrap();
-    sessions::touch(&client, me, true).await.unwrap();
-    let steady = "SELECT 1 FROM daemon_sessions WHERE steady_since < now() - interval '10 seconds'";
-    settled(&database.config(), steady, 0).await;
     db.close();
 }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use df_middleware::embedded::throwaway::Database;
 use df_middleware::sandbox::Sandbox;
 use reqwest::Client;
 use rustix::process::{Pid, Signal};
 use tokio_postgres::Config;
 
-use super::{PATIENCE, client, environment, query};
+use super::{PATIENCE, client, cluster, environment, query};
 
 /// A running `df-middleware serve`.
 pub struct Daemon {
@@ -103,5 +104,32 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Two shipped daemons that both work.
+pub struct Two {
+    pub database: Database,
+    pub sandbox: Sandbox,
+    pub daemons: Vec<Daemon>,
+    _data: [tempfile::TempDir; 2],
+}
+
+impl Two {
+    /// Starts them on a database and simulators of their own.
+    pub async fn start(changes: &[(&str, &str)]) -> Self {
+        let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
+        let data = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let mut daemons = Vec::new();
+        for dir in &data {
+            daemons.push(Daemon::start(&sandbox, dir.path(), &database.config(), changes).await);
+        }
+        query::settled(&database.config(), "SELECT 1 FROM daemon_sessions WHERE working", 2).await;
+        Self {
+            database,
+            sandbox,
+            daemons,
+            _data: data,
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! Looking at the tables as an operator would.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
+
+use super::PATIENCE;
 
 /// A connection of its own.
 pub async fn connect(config: &Config) -> Client {
@@ -49,3 +53,22 @@ pub fn url(config: &Config) -> String {
         config.get_dbname().unwrap()
     )
 }
+
+/// Waits until a query answers so many rows.
+pub async fn settled(config: &Config, sql: &str, wanted: usize) {
+    let watcher = connect(config).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while rows(&watcher, sql).await.len() != wanted {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{sql}: {:?}; {}",
+            rows(&watcher, "SELECT * FROM daemon_sessions").await,
+            describe(&watcher).await
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// For [`settled`]: events of both tables that have not ended.
+pub const UNFINISHED: &str = "SELECT 1 FROM webhook_events WHERE status IN ('pending', 'processing')
+                UNION ALL SELECT 1 FROM texting_webhook_events WHERE status IN ('pending', 'processing')";
