@@ -69,6 +69,7 @@ impl Spool {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(&path)?;
         // A file that no folder names after a power cut has kept nothing.
         sync_folder(dir)?;

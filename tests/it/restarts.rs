@@ -7,23 +7,28 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use df_middleware::app::{self, App};
 use df_middleware::embedded::throwaway::Database;
+use df_middleware::http::Door;
 use df_middleware::sandbox::Sandbox;
 use df_middleware::store::spool::Spool;
+use reqwest::Client;
 use serde_json::json;
-use tokio::net::UnixDatagram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixDatagram};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::support::binary::Daemon;
-use crate::support::{PATIENCE, TEXTING_SECRET, cluster, environment, query, text};
+use crate::support::{PATIENCE, TEXTING_SECRET, cluster, environment, query, settings_with, text};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_df-middleware");
 /// Deliveries at the same time, each sender's for a person of its own.
 const SENDERS: usize = 4;
 /// Deliveries between two restarts.
-const SOME: usize = 40;
+const SOME: usize = 100;
 
 /// What the daemons of one machine have in common.
 struct House {
@@ -37,7 +42,8 @@ struct House {
 impl House {
     async fn open() -> Self {
         let (database, sandbox) = (cluster::database().await, Sandbox::start().await.unwrap());
-        sandbox.ghl.lift_rate_limit();
+        // A lifted limit still tells the documented one in its headers, and daemons obey those.
+        sandbox.ghl.set_rate_limit(u32::MAX, Duration::from_secs(10), u32::MAX);
         let data = tempfile::tempdir().unwrap();
         let supervisor = UnixDatagram::bind(data.path().join("supervisor")).unwrap();
         Self {
@@ -126,11 +132,14 @@ impl Load {
         let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let senders = (0..SENDERS).map(|sender| {
             let (stop, count, base) = (Arc::clone(&stop), Arc::clone(&count), base.to_owned());
+            // It keeps no connection for the next delivery.
+            let client = Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE);
+            let client = client.pool_max_idle_per_host(0).build().unwrap();
             tokio::spawn(async move {
                 let mut answered = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let id = format!("s{sender}-{}", answered.len());
-                    deliver(&base, &id, &format!("+1619555{:04}", 700 + sender)).await;
+                    deliver(&client, &base, &id, &format!("+1619555{:04}", 700 + sender)).await;
                     answered.push(id);
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -150,7 +159,7 @@ impl Load {
         while self.count.load(Ordering::Relaxed) < enough {
             assert!(Instant::now() < deadline, "deliveries stand still");
             assert!(!self.senders.iter().any(JoinHandle::is_finished), "a delivery was lost");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -166,13 +175,7 @@ impl Load {
 }
 
 /// One delivery over a connection of its own: it must be answered, and as new.
-async fn deliver(base: &str, id: &str, phone: &str) {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .timeout(PATIENCE)
-        .build()
-        .unwrap();
+async fn deliver(client: &Client, base: &str, id: &str, phone: &str) {
     let answer = client
         .post(format!("{base}/api/webhooks/texting"))
         .header("X-Texting-Secret", TEXTING_SECRET)
@@ -233,9 +236,48 @@ async fn handing_the_port_over_to_a_second_daemon_loses_no_connection() {
     let deadline = Instant::now() + PATIENCE;
     while Spool::open(&house.data.path().join("spool"), 1 << 20).is_ok() {
         assert!(Instant::now() < deadline, "nobody took the spool over");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     house.stop(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_before_the_stop_is_answered_and_who_came_after_waits_for_the_next_daemon() {
+    let house = House::open().await;
+    let settings = settings_with(&house.sandbox, house.data.path(), &[]);
+    let db = app::open_database(house.database.config(), 4).await.unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let door = Door::lent(socket.try_clone().unwrap());
+    let app = App::start(settings, db, door).await.unwrap();
+    let mut early = TcpStream::connect(address).await.unwrap();
+    // Connections are accepted in their order: with this answer the early one is inside.
+    ask(&mut TcpStream::connect(address).await.unwrap(), PATIENCE)
+        .await
+        .unwrap();
+
+    let stopping = tokio::spawn(app.stop());
+    // Until the door is closed: whoever comes then waits without an answer.
+    let soon = Duration::from_millis(250);
+    while ask(&mut TcpStream::connect(address).await.unwrap(), soon)
+        .await
+        .is_some()
+    {}
+    let answer = ask(&mut early, PATIENCE).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    stopping.await.unwrap();
+    let late = TcpStream::connect(address).await.unwrap();
+    while socket.accept().unwrap().1 != late.local_addr().unwrap() {}
+}
+
+/// Asks something, and the answer if one comes in time.
+async fn ask(connection: &mut TcpStream, time: Duration) -> Option<String> {
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    connection.write_all(request).await.unwrap();
+    let mut answer = [0; 1024];
+    let length = timeout(time, connection.read(&mut answer)).await.ok()?.unwrap();
+    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
