@@ -11,6 +11,7 @@ mod agents;
 mod calls;
 mod contacts;
 mod embedded;
+mod faults;
 mod ingest;
 mod kills;
 mod opt_outs;

@@ -20,6 +20,13 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it is ready.
     pub async fn start(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
+        let this = Self::launch(sandbox, data, config, changes);
+        this.ready(&client()).await;
+        this
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn launch(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut env = environment(sandbox, data, changes);
         env.insert("DATABASE_URL".to_owned(), query::url(config));
@@ -32,15 +39,14 @@ impl Daemon {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let this = Self {
+        Self {
             child,
             base: format!("http://127.0.0.1:{port}"),
-        };
-        this.ready(&client()).await;
-        this
+        }
     }
 
-    async fn ready(&self, client: &Client) {
+    /// Waits until it takes work.
+    pub async fn ready(&self, client: &Client) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let answer = client.get(format!("{}/readyz", self.base)).send().await;
