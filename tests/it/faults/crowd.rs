@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use df_middleware::sandbox::{Options, Sandbox};
+use df_middleware::sandbox::Sandbox;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -58,8 +58,9 @@ pub struct Crowd {
 impl Crowd {
     /// `count` people: two of three known to GHL, one of six says STOP.
     pub async fn gather(count: usize, chance: &mut StdRng) -> Self {
-        let options = Options { rate_limits: false, ..Options::strict() };
-        let sandbox = Arc::new(Sandbox::start_with(options).await.unwrap());
+        let sandbox = Arc::new(Sandbox::start().await.unwrap());
+        // A limit that is merely not enforced still tells the daemon to pause.
+        sandbox.ghl.set_rate_limit(10_000_000, Duration::from_secs(10), 1_000_000_000);
         let people = (0..count).map(|number| {
             let phone = format!("+1619555{number:04}");
             let known = number % 3 != 2;

@@ -2,11 +2,11 @@
 //! of two on one database in turn.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
 use super::{Crowd, Doors, QUICK, chance, settle, size};
@@ -31,7 +31,9 @@ async fn killed_under_load(scenario: &str, daemons: usize, kills: usize) {
     let database = cluster::database().await;
     let config = database.config();
     let mut crowd = Crowd::gather(size(12, 24), &mut chance).await;
-    let sandbox = std::sync::Arc::clone(&crowd.sandbox);
+    let sandbox = Arc::clone(&crowd.sandbox);
+    // So that most kills meet vendor calls on the wire.
+    sandbox.ghl.set_latency(Some(Duration::from_millis(15)));
     let homes: Vec<_> = (0..daemons).map(|_| tempfile::tempdir().unwrap()).collect();
     let mut running: Vec<Daemon> = Vec::new();
     for home in &homes {
@@ -45,7 +47,7 @@ async fn killed_under_load(scenario: &str, daemons: usize, kills: usize) {
             let which = n % daemons;
             live_for_a_while(&running[which], &mut chance).await;
             running[which].kill();
-            running[which] = restart(&sandbox, homes[which].path(), &config);
+            running[which] = Daemon::launch(&sandbox, homes[which].path(), &config, &QUICK);
             doors.lead_to(running.iter().map(|daemon| daemon.base.clone()).collect());
         }
         enough.cancel();
@@ -58,10 +60,6 @@ async fn killed_under_load(scenario: &str, daemons: usize, kills: usize) {
     for daemon in running {
         assert!(daemon.terminate().success());
     }
-}
-
-fn restart(sandbox: &df_middleware::sandbox::Sandbox, home: &Path, config: &Config) -> Daemon {
-    Daemon::launch(sandbox, home, config, &QUICK)
 }
 
 /// Most lives see load; some end while the daemon is still starting.
