@@ -16,10 +16,12 @@ use super::flight::Flight;
 use super::lane::{self, Handler, Stops};
 use super::sweep::{KeyOf, sweep};
 use crate::domain::EventStatus;
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, within};
 
 /// How often hand-made rows are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// A sweep that takes longer has lost its connection.
+const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 /// The sweep looks at every open row: a deep backlog makes it rarer, not dearer.
 const SWEEP_REST: u32 = 20;
 
@@ -205,10 +207,7 @@ impl Engine {
                 () = tokio::time::sleep(usual.max(took * SWEEP_REST)) => {}
             }
             let started = Instant::now();
-            let swept = match self.db.client().await {
-                Ok(client) => sweep(&client, &self.key_of).await,
-                Err(error) => Err(error),
-            };
+            let swept = within(SWEEP_LIMIT, self.pick_up_typed_rows()).await;
             took = started.elapsed();
             match swept {
                 Ok(0) => {}

@@ -15,7 +15,7 @@ use super::complete::{FinishedLane, complete};
 use super::dispatch::Engine;
 use super::lane::Stops;
 use super::lease::renew;
-use crate::store::StoreError;
+use crate::store::{StoreError, within};
 
 /// Events one claim may take of a lane.
 const EVENTS_PER_LANE: i64 = 16;
@@ -25,6 +25,9 @@ const LANES_PER_SLOT: usize = 4;
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
 const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
+/// How long a claim or the storing of results may take. What was claimed unheard
+/// runs when its lease is over; storing results bears repeating.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -123,10 +126,8 @@ impl<'a> Flight<'a> {
         let valid_until = self.valid_from_now();
         let engine = Arc::clone(self.engine);
         self.claiming = Some(tokio::spawn(async move {
-            let outcome = match engine.db.client().await {
-                Ok(client) => claim(&client, engine.owner, want).await,
-                Err(error) => Err(error),
-            };
+            let claiming = async { claim(&engine.db.client().await?, engine.owner, want).await };
+            let outcome = within(ANSWER, claiming).await;
             Taken {
                 places,
                 valid_until,
@@ -245,11 +246,10 @@ impl<'a> Flight<'a> {
             return;
         }
         let valid_until = self.valid_from_now();
-        let renewed = match self.engine.db.client().await {
-            Ok(client) => renew(&client, &lanes, self.engine.limits.lease).await,
-            Err(error) => Err(error),
-        };
-        match renewed {
+        let lease = self.engine.limits.lease;
+        let renewing = async { renew(&self.engine.db.client().await?, &lanes, lease).await };
+        // The loop stands still meanwhile; it must be back before the leases end.
+        match within(lease / 2, renewing).await {
             Ok(ours) => {
                 for (key, lane) in &mut self.running {
                     if ours.contains(key) {
@@ -340,8 +340,8 @@ async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
 }
 
 async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
-    let client = engine.db.client().await?;
-    let ours = complete(&client, batch).await?;
+    let completing = async { complete(&engine.db.client().await?, batch).await };
+    let ours = within(ANSWER, completing).await?;
     let fenced = batch
         .iter()
         .filter(|lane| !ours.runs.contains(&(lane.key, lane.epoch)))

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// No connection could be had: PostgreSQL is away or the pool is exhausted.
     #[error("database unavailable")]
     Pool(#[from] deadpool_postgres::PoolError),
+    /// The database said nothing for too long: half a connection, a frozen server.
+    #[error("database did not answer in time")]
+    Silent,
     /// PostgreSQL refused or lost the statement.
     #[error("database statement failed ({})", sql_state(.0))]
     Statement(#[from] tokio_postgres::Error),
@@ -24,7 +27,7 @@ impl StoreError {
     /// loss, serialisation failures, deadlocks, shutdown.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Pool(_) => true,
+            Self::Pool(_) | Self::Silent => true,
             Self::Statement(error) => is_retryable(error),
             Self::LeaseLost | Self::Corrupt(_) => false,
         }

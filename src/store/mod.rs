@@ -19,4 +19,4 @@ pub mod spool;
 pub mod sync_log;
 
 pub use error::StoreError;
-pub use pool::{Db, migrate};
+pub use pool::{Db, migrate, within};

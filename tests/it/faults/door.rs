@@ -13,7 +13,7 @@ use crate::support::{ALOWARE_PASS, ALOWARE_USER, TEXTING_SECRET};
 /// Pause between two tries of one delivery.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long a vendor waits for an answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Which webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,9 @@ mod crowd;
 mod door;
 mod kills;
 mod ledger;
+mod outages;
+mod proxy;
+mod server;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
