@@ -15,6 +15,7 @@ use super::complete::{FinishedLane, complete};
 use super::flight::Flight;
 use super::lane::{self, Handler, Stops};
 use super::sweep::{KeyOf, sweep};
+use super::trial::{self, Standing};
 use crate::domain::EventStatus;
 use crate::store::{Db, StoreError, within};
 
@@ -25,6 +26,8 @@ const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 /// The sweep looks at every open row: a deep backlog makes it rarer, not dearer.
 const SWEEP_REST: u32 = 20;
 
+/// How long the mark of a trial may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long, after the grace, handed-back lanes may take to be stored.
 const HAND_BACK: Duration = Duration::from_secs(2);
 
@@ -53,6 +56,8 @@ pub struct Engine {
     wake: Arc<Notify>,
     /// One permit per running event; lanes wait here for their turn.
     slots: Arc<Semaphore>,
+    /// One permit: suspects wait here, before they wait for a slot.
+    trials: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -74,6 +79,7 @@ impl Engine {
             owner: Uuid::new_v4(),
             wake: Arc::new(Notify::new()),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
+            trials: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -161,7 +167,14 @@ impl Engine {
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
-        let runs = claimed.lanes.into_iter().map(|lane| self.run_lane(lane, &stops));
+        let runs = claimed.lanes.into_iter().map(|lane| async {
+            let finished = self.run_lane(lane, &stops).await;
+            // All of them are stored together: a suspect would wait for ever.
+            FinishedLane {
+                trial: None,
+                ..finished
+            }
+        });
         let mut all = std::pin::pin!(futures_util::future::join_all(runs));
         let finished: Vec<FinishedLane> = tokio::select! {
             finished = &mut all => finished,
@@ -185,8 +198,35 @@ impl Engine {
     }
 
     pub(super) async fn run_lane(&self, lane: ClaimedLane, stops: &Stops) -> FinishedLane {
+        let stops = Stops {
+            draining: stops.draining.clone(),
+            abort: stops.abort.child_token(),
+        };
+        let trial = match Standing::of(lane.claims) {
+            Standing::Free | Standing::Condemned => None,
+            Standing::Suspect => tokio::select! {
+                biased;
+                () = stops.abort.cancelled() => None,
+                turn = Arc::clone(&self.trials).acquire_owned() => turn.ok(),
+            },
+        };
         let _slot = self.slots.acquire().await.ok();
-        lane::run(lane, self.handler.as_ref(), &self.limits.retry, stops).await
+        if trial.is_some()
+            && let Err(error) = self.begin_trial(&lane).await
+        {
+            tracing::warn!(%error, lane = lane.key, "a trial could not begin; the lane is handed back");
+            stops.abort.cancel();
+        }
+        let mut finished = lane::run(lane, self.handler.as_ref(), &self.limits.retry, &stops).await;
+        finished.trial = trial;
+        finished
+    }
+
+    async fn begin_trial(&self, lane: &ClaimedLane) -> Result<(), StoreError> {
+        within(TRIAL_LIMIT, async {
+            trial::begin(&self.db.client().await?, lane).await
+        })
+        .await
     }
 
     pub(super) fn want(&self, lanes: i64, events_per_lane: i64, since: DateTime<Utc>) -> Want {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{Fate, RetryPolicy, fate};
 use super::claim::{ClaimedEvent, ClaimedLane};
 use super::complete::{FinishedEvent, FinishedLane};
+use super::trial::Standing;
 use crate::domain::{Entity, Event, EventStatus, Failure, Flow, LogEntry, Source, SyncStatus, Verdict};
 use crate::store::effects::{Confirmed, Fence};
 
@@ -20,8 +21,6 @@ use crate::store::effects::{Confirmed, Fence};
 const EVENT_DEADLINE: Duration = Duration::from_secs(120);
 /// A lane that ran this long gives its results back before it takes more.
 const TIME_SLICE: Duration = Duration::from_secs(1);
-/// Claims without a report before the first event counts as what kills the process.
-const POISON_CLAIMS: i16 = 8;
 /// How long a lane without visible events waits before it is looked at again.
 const EMPTY_WAIT: Duration = Duration::from_millis(50);
 
@@ -66,6 +65,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         wait: None,
         events: Vec::with_capacity(lane.events.len()),
         confirmed: Vec::new(),
+        trial: None,
     };
     if lane.events.is_empty() {
         release_empty(&lane, &mut finished);
@@ -87,7 +87,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             finished.events.push(hand_back(claimed.envelope()));
             continue;
         }
-        let poison = lane.claims > POISON_CLAIMS;
+        let poison = Standing::of(lane.claims) == Standing::Condemned;
         let seq = claimed.envelope().seq;
         let (event, wait) = run_event(
             claimed,

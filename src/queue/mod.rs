@@ -18,6 +18,7 @@ mod flight;
 mod lane;
 mod lease;
 mod sweep;
+mod trial;
 
 pub use backoff::{RetryPolicy, delay};
 pub use dispatch::{Engine, Limits};

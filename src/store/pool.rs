@@ -102,7 +102,9 @@ impl Db {
 /// # Errors
 /// [`StoreError::Silent`] after `limit`, else what the work fails with.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Silent))
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or(Err(StoreError::Silent))
 }
 
 /// Refuses a rested connection that does not answer.

@@ -60,7 +60,9 @@ impl Crowd {
     pub async fn gather(count: usize, chance: &mut StdRng) -> Self {
         let sandbox = Arc::new(Sandbox::start().await.unwrap());
         // A limit that is merely not enforced still tells the daemon to pause.
-        sandbox.ghl.set_rate_limit(10_000_000, Duration::from_secs(10), 1_000_000_000);
+        sandbox
+            .ghl
+            .set_rate_limit(10_000_000, Duration::from_secs(10), 1_000_000_000);
         let people = (0..count).map(|number| {
             let phone = format!("+1619555{number:04}");
             let known = number % 3 != 2;
@@ -126,7 +128,12 @@ impl Person {
             self.usual(sandbox, &mark, step)
         };
         body["mark"] = json!(mark);
-        Delivery { door, body, mark, effect }
+        Delivery {
+            door,
+            body,
+            mark,
+            effect,
+        }
     }
 
     fn usual(&mut self, sandbox: &Sandbox, mark: &str, step: usize) -> (Door, Value, Effect) {

@@ -80,7 +80,11 @@ impl Doors {
             }
             Door::Texting => post("texting").header("X-Texting-Secret", TEXTING_SECRET),
         };
-        let answer = request.header("content-type", "application/json").body(text).send().await;
+        let answer = request
+            .header("content-type", "application/json")
+            .body(text)
+            .send()
+            .await;
         // Accepted once the whole answer was read, and not before.
         let answer = answer.ok()?;
         let status = answer.status().as_u16();

@@ -34,7 +34,13 @@ impl Figures {
         println!(
             "{scenario}: {} faults, {} deliveries accepted, {} tries unanswered; {} lost, {} doubled, {} reordered, \
              {} stuck, {} foreign",
-            self.faults, self.deliveries, self.unanswered, self.lost, self.doubled, self.reordered, self.stuck,
+            self.faults,
+            self.deliveries,
+            self.unanswered,
+            self.lost,
+            self.doubled,
+            self.reordered,
+            self.stuck,
             self.foreign
         );
         let wrong = [self.lost, self.doubled, self.reordered, self.stuck, self.foreign];
@@ -142,7 +148,10 @@ impl Crowd {
             })
             .collect();
         let contact = self.sandbox.ghl.contact_by_phone(&person.phone);
-        let id = contact.as_ref().and_then(|contact| contact["id"].as_str()).unwrap_or_default();
+        let id = contact
+            .as_ref()
+            .and_then(|contact| contact["id"].as_str())
+            .unwrap_or_default();
         let notes: Vec<String> = self.sandbox.ghl.notes(id).iter().map(|note| last_line(note)).collect();
         let once: BTreeSet<&String> = notes.iter().collect();
         for note in notes.iter().filter(|note| !wanted.contains(note)) {
@@ -193,7 +202,10 @@ impl Crowd {
         let tags = self.sandbox.ghl.tags(contact["id"].as_str().unwrap_or_default());
         let marked = tags.contains(&"dnc-sms".to_owned());
         if (blocked.contains(&person.phone), marked) != (wanted, wanted) {
-            println!("lost: the STOP of person {} ({wanted}): {marked}, {tags:?}", person.number);
+            println!(
+                "lost: the STOP of person {} ({wanted}): {marked}, {tags:?}",
+                person.number
+            );
             figures.lost += 1;
         }
         let name = person.accepted.iter().rev().find_map(|(_, effect)| match effect {
@@ -230,7 +242,10 @@ async fn stored(client: &Client, figures: &mut Figures) -> BTreeMap<String, Stor
     let mut rows = BTreeMap::new();
     for row in query::rows(client, sql).await {
         let mark = text(&row["mark"]).unwrap_or_default();
-        let row = Stored { status: text(&row["status"]).unwrap_or_default(), error: text(&row["error"]) };
+        let row = Stored {
+            status: text(&row["status"]).unwrap_or_default(),
+            error: text(&row["error"]),
+        };
         if rows.insert(mark.clone(), row).is_some() {
             println!("doubled: rows of {mark}");
             figures.doubled += 1;
@@ -249,8 +264,14 @@ async fn arrival(client: &Client) -> BTreeMap<String, i64> {
 }
 
 async fn blocked(client: &Client) -> BTreeSet<String> {
-    let rows = query::rows(client, "SELECT phone_number AS phone FROM optout_registry WHERE status = 'opted_out'").await;
-    rows.iter().filter_map(|row| row["phone"].as_str().map(str::to_owned)).collect()
+    let rows = query::rows(
+        client,
+        "SELECT phone_number AS phone FROM optout_registry WHERE status = 'opted_out'",
+    )
+    .await;
+    rows.iter()
+        .filter_map(|row| row["phone"].as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Whether our records claim that the text of this delivery went out.

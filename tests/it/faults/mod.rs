@@ -11,6 +11,7 @@ mod door;
 mod kills;
 mod ledger;
 mod outages;
+mod poison;
 mod proxy;
 mod server;
 

@@ -114,6 +114,10 @@ async fn a_line_to_postgres_that_is_cut_torn_or_falls_silent_is_got_over() {
 /// With a spool to turn to, the daemon refuses nobody and hangs up on nobody.
 fn all_answered(crowd: &Crowd) {
     for person in &crowd.people {
-        assert_eq!((person.entry.refused, person.entry.unanswered), (0, 0), "all answered 2xx");
+        assert_eq!(
+            (person.entry.refused, person.entry.unanswered),
+            (0, 0),
+            "all answered 2xx"
+        );
     }
 }

@@ -47,7 +47,9 @@ impl Proxy {
     /// How to connect through it to the database that `direct` names.
     pub fn config(&self, direct: &Config) -> Config {
         let (user, name) = (direct.get_user().unwrap(), direct.get_dbname().unwrap());
-        format!("postgres://{user}@127.0.0.1:{}/{name}", self.port).parse().unwrap()
+        format!("postgres://{user}@127.0.0.1:{}/{name}", self.port)
+            .parse()
+            .unwrap()
     }
 }
 
@@ -67,7 +69,9 @@ async fn accept(listener: TcpListener, socket: PathBuf, line: Arc<watch::Sender<
 
 async fn connect(client: TcpStream, socket: &Path, line: watch::Receiver<Line>) {
     // The end of either direction is the end of both; a silent one has no end.
-    let Ok(server) = UnixStream::connect(socket).await else { return };
+    let Ok(server) = UnixStream::connect(socket).await else {
+        return;
+    };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
