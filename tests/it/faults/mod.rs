@@ -14,6 +14,7 @@ mod outages;
 mod poison;
 mod proxy;
 mod server;
+mod storms;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
