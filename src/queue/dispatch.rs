@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -166,6 +166,7 @@ impl Engine {
         let stops = Stops {
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
+            lease: watch::Sender::new(lease_ends).subscribe(),
         };
         let runs = claimed.lanes.into_iter().map(|lane| async {
             let finished = self.run_lane(lane, &stops).await;
@@ -201,6 +202,7 @@ impl Engine {
         let stops = Stops {
             draining: stops.draining.clone(),
             abort: stops.abort.child_token(),
+            lease: stops.lease.clone(),
         };
         let trial = match Standing::of(lane.claims) {
             Standing::Free | Standing::Condemned => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +35,9 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 struct Running {
     epoch: i64,
     /// By our own clock the lease holds this long: started before the statement
-    /// that took or renewed it. Past it the lane may be somebody else's.
-    valid_until: Instant,
+    /// that took or renewed it. Past it the lane may be somebody else's. The
+    /// lane's run looks at it.
+    valid_until: watch::Sender<Instant>,
     abort: CancellationToken,
 }
 
@@ -166,6 +167,7 @@ impl<'a> Flight<'a> {
 
     fn start(&mut self, lane: ClaimedLane, valid_until: Instant) {
         let abort = CancellationToken::new();
+        let (valid_until, lease) = watch::channel(valid_until);
         let running = Running {
             epoch: lane.epoch,
             valid_until,
@@ -177,6 +179,7 @@ impl<'a> Flight<'a> {
         let stops = Stops {
             draining: self.draining.clone(),
             abort,
+            lease,
         };
         let engine = Arc::clone(self.engine);
         let results = self.results.clone();
@@ -251,9 +254,9 @@ impl<'a> Flight<'a> {
         // The loop stands still meanwhile; it must be back before the leases end.
         match within(lease / 2, renewing).await {
             Ok(ours) => {
-                for (key, lane) in &mut self.running {
+                for (key, lane) in &self.running {
                     if ours.contains(key) {
-                        lane.valid_until = valid_until;
+                        lane.valid_until.send_replace(valid_until);
                     } else {
                         lane.abort.cancel();
                     }
@@ -267,7 +270,7 @@ impl<'a> Flight<'a> {
     /// lost database must not go on writing to vendors.
     pub(super) fn abort_overdue(&self) {
         let now = Instant::now();
-        for lane in self.running.values().filter(|lane| lane.valid_until <= now) {
+        for lane in self.running.values().filter(|lane| *lane.valid_until.borrow() <= now) {
             lane.abort.cancel();
         }
     }
@@ -277,7 +280,7 @@ impl<'a> Flight<'a> {
         self.running
             .values()
             .filter(|lane| !lane.abort.is_cancelled())
-            .map(|lane| lane.valid_until)
+            .map(|lane| *lane.valid_until.borrow())
             .min()
     }
 

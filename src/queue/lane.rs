@@ -1,12 +1,16 @@
 //! Running one claimed lane: its events one after the other, until one must
 //! wait, the time slice ends, or the daemon stops.
 
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,13 +50,35 @@ pub struct Report {
     pub confirmed: Vec<Confirmed>,
 }
 
-/// The two ways a running lane is told to end early.
+/// The ways a running lane is made to end early.
 #[derive(Clone, Debug)]
 pub(crate) struct Stops {
     /// The daemon stops: finish the event at hand, hand back the rest.
     pub(crate) draining: CancellationToken,
     /// The lease is lost or the grace is over: hand back at once.
     pub(crate) abort: CancellationToken,
+    /// Until when the lease holds by our own clock. Looked at before a run goes
+    /// on, whatever it waited for: after a freeze nobody else may have been told.
+    pub(crate) lease: watch::Receiver<Instant>,
+}
+
+impl Stops {
+    fn lease_is_over(&self) -> bool {
+        *self.lease.borrow() <= Instant::now()
+    }
+
+    /// Ends when the lane must be handed back at once. The lease is not waited
+    /// for: who renews it wakes us through `abort`.
+    async fn at_once(&self) {
+        let mut aborted = pin!(self.abort.cancelled());
+        poll_fn(|context| {
+            if self.lease_is_over() {
+                return Poll::Ready(());
+            }
+            aborted.as_mut().poll(context)
+        })
+        .await;
+    }
 }
 
 /// Runs a claimed lane and says what to store.
@@ -82,6 +108,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         let later = finished.wait.is_some()
             || stops.draining.is_cancelled()
             || stops.abort.is_cancelled()
+            || stops.lease_is_over()
             || (finished.through > 0 && started.elapsed() > TIME_SLICE);
         if later {
             finished.events.push(hand_back(claimed.envelope()));
@@ -147,7 +174,7 @@ async fn run_event(
     } else {
         tokio::select! {
             biased;
-            () = stops.abort.cancelled() => return (record, Duration::ZERO),
+            () = stops.at_once() => return (record, Duration::ZERO),
             outcome = guarded(handler, &event, context) => match outcome {
                 Ok(report) => {
                     confirmed.extend(report.confirmed);

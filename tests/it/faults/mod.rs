@@ -8,6 +8,7 @@
 
 mod crowd;
 mod door;
+mod freezes;
 mod kills;
 mod ledger;
 mod outages;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use df_middleware::sandbox::Sandbox;
 use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::Config;
 
 use super::{PATIENCE, client, environment, query};
@@ -67,11 +68,32 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// SIGSTOP: it stays where it is, between any two instructions.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on there.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         self.child.wait().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The sum of a counter of its `/metrics`.
+    pub async fn counted(&self, name: &str) -> u64 {
+        let answer = client().get(format!("{}/metrics", self.base)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 }
 
