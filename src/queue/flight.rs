@@ -141,7 +141,9 @@ impl<'a> Flight<'a> {
     /// Runs what a claim took; answers whether more may be waiting.
     fn took(&mut self, taken: Taken) -> bool {
         match taken.outcome {
-            Ok(claimed) => {
+            Ok(mut claimed) => {
+                // Who was tried and not cleared goes last: the others' turns come first.
+                claimed.lanes.sort_by_key(|lane| lane.claims);
                 // The database's clock throughout: ours may be wrong.
                 if let Some(oldest) = claimed.oldest {
                     self.watermark = oldest - WATERMARK_SLACK;

@@ -13,7 +13,7 @@ const SUSPECT_AFTER: i16 = 3;
 /// What a trial adds to the lane's count of such claims; a report clears both.
 const TRIAL: i16 = 1000;
 /// Trials in a row that ended with the process: the event is what ends it.
-const CONDEMNED_AFTER: i16 = 3 * TRIAL;
+const CONDEMNED_AFTER: i16 = 8 * TRIAL;
 
 /// How a lane stands after the claims that nobody reported back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ mod tests {
             Standing::Suspect,
             "however often others ended it"
         );
-        assert_eq!(Standing::of(2 * TRIAL + 7), Standing::Suspect);
-        assert_eq!(Standing::of(3 * TRIAL + SUSPECT_AFTER), Standing::Condemned);
+        assert_eq!(Standing::of(7 * TRIAL + 99), Standing::Suspect);
+        assert_eq!(Standing::of(8 * TRIAL + SUSPECT_AFTER), Standing::Condemned);
     }
 }

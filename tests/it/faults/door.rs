@@ -1,6 +1,7 @@
 //! The way in, as a proxy in front of the daemons uses it: whoever gets no 2xx
 //! asks again, at any daemon, until it has one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ pub enum Door {
 pub struct Doors {
     client: Client,
     bases: Arc<Mutex<Vec<String>>>,
-    turn: Arc<std::sync::atomic::AtomicUsize>,
+    turn: Arc<AtomicUsize>,
+    refusals: Arc<Mutex<Vec<(Door, u16, bool)>>>,
 }
 
 /// How a delivery got in.
@@ -38,7 +40,7 @@ pub struct Doors {
 pub struct Entry {
     /// Tries that ended without any answer: the delivery may have got in.
     pub unanswered: u64,
-    /// Tries that were refused with 429 or 503.
+    /// Tries that were refused: 429, 503, or 408 where the machine is too busy to send.
     pub refused: u64,
 }
 
@@ -54,6 +56,7 @@ impl Doors {
             client,
             bases: Arc::new(Mutex::new(bases)),
             turn: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 
@@ -64,8 +67,13 @@ impl Doors {
 
     fn base(&self) -> String {
         let bases = self.bases.lock().unwrap();
-        let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         bases[turn % bases.len()].clone()
+    }
+
+    /// Every refusal so far: where, its status, and whether it said when to come back.
+    pub fn refusals(&self) -> Vec<(Door, u16, bool)> {
+        self.refusals.lock().unwrap().clone()
     }
 
     /// One try: the status, or `None` when the connection ended without one.
@@ -88,6 +96,10 @@ impl Doors {
         // Accepted once the whole answer was read, and not before.
         let answer = answer.ok()?;
         let status = answer.status().as_u16();
+        if !answer.status().is_success() {
+            let refusal = (door, status, answer.headers().contains_key("retry-after"));
+            self.refusals.lock().unwrap().push(refusal);
+        }
         answer.bytes().await.ok().map(|_| status)
     }
 
@@ -97,7 +109,7 @@ impl Doors {
         loop {
             match self.try_once(sandbox, door, body).await {
                 Some(200..=299) => return entry,
-                Some(429 | 503) => entry.refused += 1,
+                Some(408 | 429 | 503) => entry.refused += 1,
                 Some(status) => panic!("{door:?} answered {status}"),
                 None => entry.unanswered += 1,
             }

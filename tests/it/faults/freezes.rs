@@ -77,7 +77,10 @@ async fn a_write_that_was_announced_before_the_freeze_is_not_made_after_it() {
     let watcher = query::connect(&config).await;
     until(&watcher, "SELECT 1 FROM effects WHERE step = 'aloware:call:9600:note'").await;
     frozen.freeze();
-    assert!(sandbox.ghl.notes(&contact).is_empty(), "the freeze came before the write");
+    assert!(
+        sandbox.ghl.notes(&contact).is_empty(),
+        "the freeze came before the write"
+    );
 
     let other = Daemon::start(&sandbox, homes[1].path(), &config, &QUICK).await;
     until(&watcher, "SELECT 1 FROM webhook_events WHERE status = 'done'").await;
@@ -91,7 +94,11 @@ async fn a_write_that_was_announced_before_the_freeze_is_not_made_after_it() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(sandbox.ghl.calls_total(), calls, "no call after the freeze");
-    assert_eq!(query::rows(&watcher, tables).await, before, "no table changed after the freeze");
+    assert_eq!(
+        query::rows(&watcher, tables).await,
+        before,
+        "no table changed after the freeze"
+    );
     assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
     assert!(frozen.terminate().success());
     assert!(other.terminate().success());
@@ -101,7 +108,11 @@ async fn a_write_that_was_announced_before_the_freeze_is_not_made_after_it() {
 async fn until(watcher: &tokio_postgres::Client, sql: &str) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while query::rows(watcher, sql).await.is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "{}", query::describe(watcher).await);
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{}",
+            query::describe(watcher).await
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -67,5 +67,5 @@ async fn live_for_a_while(daemon: &Daemon, chance: &mut StdRng) {
     if chance.random_bool(0.85) {
         daemon.ready(&client()).await;
     }
-    tokio::time::sleep(Duration::from_millis(chance.random_range(0..600))).await;
+    tokio::time::sleep(Duration::from_millis(chance.random_range(0..800))).await;
 }

@@ -9,6 +9,7 @@
 mod crowd;
 mod door;
 mod freezes;
+mod full_disk;
 mod kills;
 mod ledger;
 mod outages;
@@ -21,7 +22,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 pub use crowd::Crowd;
-pub use door::Doors;
+pub use door::{Door, Doors};
 pub use ledger::settle;
 
 /// The full-size number with `DF_FAULTS=long`, else the short one.

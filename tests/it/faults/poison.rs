@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use df_middleware::sandbox::{Fault, Sandbox, Times};
 use serde_json::json;
 
 use super::{QUICK, settle, size};
@@ -14,7 +15,7 @@ async fn the_event_that_ends_the_process_is_told_from_those_that_were_merely_the
     let people = size(12, 60);
     let database = cluster::database().await;
     let config = database.config();
-    let sandbox = df_middleware::sandbox::Sandbox::start().await.unwrap();
+    let sandbox = Sandbox::start().await.unwrap();
     sandbox
         .ghl
         .set_rate_limit(1_000_000, Duration::from_secs(10), 1_000_000);
@@ -26,8 +27,10 @@ async fn the_event_that_ends_the_process_is_told_from_those_that_were_merely_the
         .as_str()
         .unwrap()
         .to_owned();
+    let poison = format!("/contacts/{poisoned}/");
+    sandbox.ghl.fault("*", &poison, Times::Forever, Fault::Hang);
     // Everybody's call takes so long that none is over when the process dies.
-    sandbox.ghl.set_latency(Some(Duration::from_millis(300)));
+    sandbox.ghl.set_latency(Some(Duration::from_millis(100)));
 
     let home = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(&sandbox, home.path(), &config, &QUICK).await;
@@ -45,13 +48,10 @@ async fn the_event_that_ends_the_process_is_told_from_those_that_were_merely_the
             "{}",
             query::describe(&watcher).await
         );
-        let note = format!("/contacts/{poisoned}/");
-        let reached = sandbox.ghl.calls_to("*", &note).len();
-        if reached > seen {
-            seen = reached;
+        if sandbox.ghl.calls_to("*", &poison).len() > seen {
             daemon.kill();
             deaths += 1;
-            seen = seen.max(sandbox.ghl.calls_to("*", &note).len());
+            seen = sandbox.ghl.calls_to("*", &poison).len();
             daemon = Daemon::start(&sandbox, home.path(), &config, &QUICK).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

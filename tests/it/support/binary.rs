@@ -12,6 +12,8 @@ use tokio_postgres::Config;
 
 use super::{PATIENCE, client, environment, query};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_df-middleware");
+
 /// A running `df-middleware serve`.
 pub struct Daemon {
     child: Child,
@@ -28,12 +30,39 @@ impl Daemon {
 
     /// Starts it and waits for nothing.
     pub fn launch(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("serve");
+        Self::run(command, sandbox, data, config, changes)
+    }
+
+    /// Starts it where no file may grow beyond `blocks` of 512 bytes: beyond it
+    /// a write fails as on a full disk.
+    pub fn launch_on_full_disk(
+        blocks: usize,
+        sandbox: &Sandbox,
+        data: &Path,
+        config: &Config,
+        changes: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args([
+            "-c",
+            r#"trap '' XFSZ; ulimit -f "$0"; exec "$@""#,
+            &blocks.to_string(),
+            BINARY,
+            "serve",
+        ]);
+        // Where the output goes may be a file, too.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self::run(command, sandbox, data, config, changes)
+    }
+
+    fn run(mut command: Command, sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut env = environment(sandbox, data, changes);
         env.insert("DATABASE_URL".to_owned(), query::url(config));
         env.insert("DF_BIND".to_owned(), format!("127.0.0.1:{port}"));
-        let child = Command::new(env!("CARGO_BIN_EXE_df-middleware"))
-            .arg("serve")
+        let child = command
             .current_dir(data)
             .env_clear()
             .envs(env)
@@ -93,7 +122,9 @@ impl Daemon {
         let answer = client().get(format!("{}/metrics", self.base)).send().await.unwrap();
         let text = answer.text().await.unwrap();
         let lines = text.lines().filter(|line| line.starts_with(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
     }
 }
 
