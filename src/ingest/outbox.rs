@@ -18,7 +18,7 @@ use super::normalise::{Intake, Prepared, Reading, Rules};
 use crate::domain::{AlowareContactId, GhlContactId, Phone, Source};
 use crate::store::ingest::{NewEvent, insert};
 use crate::store::spool::{Record, Spool};
-use crate::store::{Db, StoreError, contact_mappings};
+use crate::store::{Db, StoreError, contact_mappings, within};
 
 /// Most rows of one commit.
 const MAX_ROWS: usize = 256;
@@ -28,6 +28,8 @@ const MAX_BYTES: usize = 1 << 20;
 const IDLE: Duration = Duration::from_millis(250);
 /// How long a commit is tried before its deliveries go to the spool.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long one commit may take; its outcome is unknown then.
+const COMMIT: Duration = Duration::from_secs(3);
 
 /// The flushers' end: owns the receiving sides until [`Outbox::run`] returns.
 pub struct Outbox {
@@ -111,7 +113,7 @@ impl Flusher {
         if !self.spool.is_empty() {
             return self.refuge(&events, waiters).await;
         }
-        match self.store_all(&mut events).await {
+        match self.store_all(&mut events, PATIENCE).await {
             Ok(new) => answer(waiters, new),
             Err(error) => {
                 tracing::warn!(%error, deliveries = events.len(), "database away; deliveries go to the spool");
@@ -123,13 +125,13 @@ impl Flusher {
     /// Stores events; one that PostgreSQL refuses is stored in another form or
     /// set aside, so that it holds nobody up. Fails only while the database is
     /// away, or when what it refuses cannot be set aside.
-    async fn store_all(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
-        match self.store_patiently(events).await {
+    async fn store_all(&self, events: &mut [Prepared], patience: Duration) -> Result<HashSet<String>, StoreError> {
+        match self.store_patiently(events, patience).await {
             Err(error) if !error.is_retryable() => {
                 tracing::error!(%error, deliveries = events.len(), "batch refused; storing one by one");
                 let mut new = HashSet::new();
                 for event in events {
-                    new.extend(self.store_single(event).await?);
+                    new.extend(self.store_single(event, patience).await?);
                 }
                 Ok(new)
             }
@@ -137,10 +139,10 @@ impl Flusher {
         }
     }
 
-    async fn store_single(&self, event: &mut Prepared) -> Result<HashSet<String>, StoreError> {
+    async fn store_single(&self, event: &mut Prepared, patience: Duration) -> Result<HashSet<String>, StoreError> {
         let mut plainer = false;
         let refusal = loop {
-            match self.store_patiently(std::slice::from_mut(event)).await {
+            match self.store_patiently(std::slice::from_mut(event), patience).await {
                 Err(error) if !error.is_retryable() => {
                     tracing::error!(%error, event.id = %event.row.id, "delivery refused by the database");
                     if plainer {
@@ -166,10 +168,14 @@ impl Flusher {
     }
 
     /// Tries until the patience ends; an ambiguous commit is made safe by dedupe.
-    async fn store_patiently(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
-        let give_up = Instant::now() + PATIENCE;
+    async fn store_patiently(
+        &self,
+        events: &mut [Prepared],
+        patience: Duration,
+    ) -> Result<HashSet<String>, StoreError> {
+        let give_up = Instant::now() + patience;
         loop {
-            match self.store(events).await {
+            match within(COMMIT, self.store(events)).await {
                 Ok(new) => return Ok(new),
                 Err(error) if error.is_retryable() && Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -230,7 +236,8 @@ impl Flusher {
             }
             for chunk in records.chunks(MAX_ROWS) {
                 let mut events: Vec<Prepared> = chunk.iter().flat_map(|record| self.reread(record)).collect();
-                if let Err(error) = self.store_all(&mut events).await {
+                // Deliveries wait for this flusher: one try, another in a second.
+                if let Err(error) = self.store_all(&mut events, Duration::ZERO).await {
                     tracing::warn!(%error, "spool not drained yet");
                     return Duration::from_secs(1);
                 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::domain::{EventStatus, EventTable, LogEntry};
@@ -27,6 +28,8 @@ pub(crate) struct FinishedLane {
     pub(crate) wait: Option<Duration>,
     pub(crate) events: Vec<FinishedEvent>,
     pub(crate) confirmed: Vec<Confirmed>,
+    /// Kept until the result is stored: the next suspect may end the process.
+    pub(crate) trial: Option<OwnedSemaphorePermit>,
 }
 
 /// One event, run or handed back.

@@ -1,6 +1,5 @@
 //! The task pool's heart: claim, run, store, again. One loop per process.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +9,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::RetryPolicy;
-use super::claim::{ClaimedLane, Want, claim};
-use super::complete::{FinishedLane, complete};
+use super::claim::{ClaimedLane, Want};
+use super::complete::FinishedLane;
 use super::flight::Flight;
-use super::lane::{self, Handler, Stops};
+use super::lane::{self, Handler};
 use super::session::Session;
+use super::stops::Stops;
 use super::sweep::{KeyOf, sweep};
-use crate::domain::EventStatus;
-use crate::store::{Db, StoreError};
+use super::trial::{self, Standing};
+use crate::store::{Db, StoreError, within};
 
 /// How often hand-made rows are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// A sweep that takes longer has lost its connection.
+const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 /// The sweep looks at every open row: a deep backlog makes it rarer, not dearer.
 const SWEEP_REST: u32 = 20;
 
+/// How long the mark of a trial may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long, after the grace, handed-back lanes may take to be stored.
 const HAND_BACK: Duration = Duration::from_secs(2);
 
@@ -51,6 +55,8 @@ pub struct Engine {
     wake: Arc<Notify>,
     /// One permit per running event; lanes wait here for their turn.
     slots: Arc<Semaphore>,
+    /// One permit: suspects wait here, before they wait for a slot.
+    trials: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -72,6 +78,7 @@ impl Engine {
             session: Arc::new(Session::new()),
             wake: Arc::new(Notify::new()),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
+            trials: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -145,54 +152,38 @@ impl Engine {
         sweep(&self.db.client().await?, &self.key_of).await
     }
 
-    /// Claims and runs up to `limit` lanes here and now, no more than the slots
-    /// can take within one lease; answers how many events were closed and how
-    /// many of their runs failed.
-    ///
-    /// # Errors
-    /// When the claim or the storing of results fails.
-    pub async fn run_once(&self, limit: u32) -> Result<(u64, u64), StoreError> {
-        // Rows typed by hand a moment ago are asked for, too.
-        self.pick_up_typed_rows().await?;
-        let client = self.db.client().await?;
-        let slots = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
-        let want = self.want(i64::from(limit.min(slots)), 1, DateTime::<Utc>::MIN_UTC);
-        let lease_ends = Instant::now() + self.limits.lease.mul_f64(0.9);
-        let claimed = claim(&client, self.session.id(), want).await?;
-        drop(client);
+    pub(super) async fn run_lane(&self, lane: ClaimedLane, stops: &Stops) -> FinishedLane {
         let stops = Stops {
-            draining: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            draining: stops.draining.clone(),
+            abort: stops.abort.child_token(),
+            lease: stops.lease.clone(),
+            session: self.session(),
         };
-        let runs = claimed.lanes.into_iter().map(|lane| self.run_lane(lane, &stops));
-        let mut all = std::pin::pin!(futures_util::future::join_all(runs));
-        let finished: Vec<FinishedLane> = tokio::select! {
-            finished = &mut all => finished,
-            () = tokio::time::sleep_until(lease_ends) => {
-                stops.abort.cancel();
-                all.await
-            }
+        let trial = match Standing::of(lane.claims) {
+            Standing::Free | Standing::Condemned => None,
+            Standing::Suspect => tokio::select! {
+                biased;
+                () = stops.abort.cancelled() => None,
+                turn = Arc::clone(&self.trials).acquire_owned() => turn.ok(),
+            },
         };
-        let ours = match finished.is_empty() {
-            true => HashSet::new(),
-            false => complete(&self.db.client().await?, &finished).await?.runs,
-        };
-        // A lane that was taken over meanwhile is another worker's to count.
-        let ran = finished
-            .iter()
-            .filter(|lane| ours.contains(&(lane.key, lane.epoch)))
-            .flat_map(|lane| &lane.events)
-            .filter(|event| !event.log.is_empty());
-        let (processed, errors) = ran.fold((0, 0), |(done, failed), event| match event.status {
-            EventStatus::Done => (done + 1, failed),
-            EventStatus::Error | EventStatus::Pending | EventStatus::Processing => (done, failed + 1),
-        });
-        Ok((processed, errors))
+        let _slot = self.slots.acquire().await.ok();
+        if trial.is_some()
+            && let Err(error) = self.begin_trial(&lane).await
+        {
+            tracing::warn!(%error, lane = lane.key, "a trial could not begin; the lane is handed back");
+            stops.abort.cancel();
+        }
+        let mut finished = lane::run(lane, self.handler.as_ref(), &self.limits.retry, &stops).await;
+        finished.trial = trial;
+        finished
     }
 
-    pub(super) async fn run_lane(&self, lane: ClaimedLane, stops: &Stops) -> FinishedLane {
-        let _slot = self.slots.acquire().await.ok();
-        lane::run(lane, self.handler.as_ref(), &self.limits.retry, stops).await
+    async fn begin_trial(&self, lane: &ClaimedLane) -> Result<(), StoreError> {
+        within(TRIAL_LIMIT, async {
+            trial::begin(&self.db.client().await?, lane).await
+        })
+        .await
     }
 
     pub(super) fn want(&self, lanes: i64, events_per_lane: i64, since: DateTime<Utc>) -> Want {
@@ -213,10 +204,7 @@ impl Engine {
                 () = tokio::time::sleep(usual.max(took * SWEEP_REST)) => {}
             }
             let started = Instant::now();
-            let swept = match self.db.client().await {
-                Ok(client) => sweep(&client, &self.key_of).await,
-                Err(error) => Err(error),
-            };
+            let swept = within(SWEEP_LIMIT, self.pick_up_typed_rows()).await;
             took = started.elapsed();
             match swept {
                 Ok(0) => {}

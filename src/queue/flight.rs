@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::claim::{Claimed, ClaimedLane, claim};
 use super::complete::{FinishedLane, complete};
 use super::dispatch::Engine;
-use super::lane::Stops;
 use super::lease::renew;
-use crate::store::StoreError;
+use super::stops::Stops;
+use crate::store::{StoreError, within};
 
 /// Events one claim may take of a lane.
 pub(super) const EVENTS_PER_LANE: i64 = 16;
@@ -26,6 +26,9 @@ const LANES_PER_SLOT: usize = 4;
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
 pub(super) const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
+/// How long a claim or the storing of results may take. What was claimed unheard
+/// runs when its lease is over; storing results bears repeating.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -33,8 +36,9 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 struct Running {
     epoch: i64,
     /// By our own clock the lease holds this long: started before the statement
-    /// that took or renewed it. Past it the lane may be somebody else's.
-    valid_until: Instant,
+    /// that took or renewed it. Past it the lane may be somebody else's. The
+    /// lane's run looks at it.
+    valid_until: watch::Sender<Instant>,
     abort: CancellationToken,
 }
 
@@ -129,10 +133,8 @@ impl<'a> Flight<'a> {
         let valid_until = self.valid_from_now();
         let engine = Arc::clone(self.engine);
         self.claiming = Some(tokio::spawn(async move {
-            let outcome = match engine.db.client().await {
-                Ok(client) => claim(&client, engine.session.id(), want).await,
-                Err(error) => Err(error),
-            };
+            let claiming = async { claim(&engine.db.client().await?, engine.session.id(), want).await };
+            let outcome = within(ANSWER, claiming).await;
             Taken {
                 places,
                 valid_until,
@@ -145,7 +147,9 @@ impl<'a> Flight<'a> {
     /// Runs what a claim took; answers whether more may be waiting.
     fn took(&mut self, taken: Taken) -> bool {
         match taken.outcome {
-            Ok(claimed) => {
+            Ok(mut claimed) => {
+                // Who was tried and not cleared goes last: the others' turns come first.
+                claimed.lanes.sort_by_key(|lane| lane.claims);
                 // The database's clock throughout: ours may be wrong.
                 if let Some(oldest) = claimed.oldest {
                     self.watermark = oldest - WATERMARK_SLACK;
@@ -171,6 +175,7 @@ impl<'a> Flight<'a> {
 
     fn start(&mut self, lane: ClaimedLane, valid_until: Instant) {
         let abort = CancellationToken::new();
+        let (valid_until, lease) = watch::channel(valid_until);
         let running = Running {
             epoch: lane.epoch,
             valid_until,
@@ -182,6 +187,8 @@ impl<'a> Flight<'a> {
         let stops = Stops {
             draining: self.draining.clone(),
             abort,
+            lease,
+            session: self.engine.session(),
         };
         let engine = Arc::clone(self.engine);
         let results = self.results.clone();
@@ -251,15 +258,14 @@ impl<'a> Flight<'a> {
             return;
         }
         let valid_until = self.valid_from_now();
-        let renewed = match self.engine.db.client().await {
-            Ok(client) => renew(&client, &lanes, self.engine.limits.lease).await,
-            Err(error) => Err(error),
-        };
-        match renewed {
+        let lease = self.engine.limits.lease;
+        let renewing = async { renew(&self.engine.db.client().await?, &lanes, lease).await };
+        // The loop stands still meanwhile; it must be back before the leases end.
+        match within(lease / 2, renewing).await {
             Ok(ours) => {
-                for (key, lane) in &mut self.running {
+                for (key, lane) in &self.running {
                     if ours.contains(key) {
-                        lane.valid_until = valid_until;
+                        lane.valid_until.send_replace(valid_until);
                     } else {
                         lane.abort.cancel();
                     }
@@ -276,7 +282,7 @@ impl<'a> Flight<'a> {
         if self.engine.session.holds_until().is_some_and(|until| until <= now) {
             return self.abort_all();
         }
-        for lane in self.running.values().filter(|lane| lane.valid_until <= now) {
+        for lane in self.running.values().filter(|lane| *lane.valid_until.borrow() <= now) {
             lane.abort.cancel();
         }
     }
@@ -284,7 +290,7 @@ impl<'a> Flight<'a> {
     /// When the next lease, or the session, runs out by our own clock.
     pub(super) fn next_overdue(&self) -> Option<Instant> {
         let leases = self.running.values().filter(|lane| !lane.abort.is_cancelled());
-        let next = leases.map(|lane| lane.valid_until).min()?;
+        let next = leases.map(|lane| *lane.valid_until.borrow()).min()?;
         Some(self.engine.session.holds_until().map_or(next, |until| until.min(next)))
     }
 
@@ -347,8 +353,8 @@ async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
 }
 
 async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
-    let client = engine.db.client().await?;
-    let ours = complete(&client, batch).await?;
+    let completing = async { complete(&engine.db.client().await?, batch).await };
+    let ours = within(ANSWER, completing).await?;
     let fenced = batch
         .iter()
         .filter(|lane| !ours.runs.contains(&(lane.key, lane.epoch)))

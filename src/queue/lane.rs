@@ -10,13 +10,14 @@ use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::backoff::RetryPolicy;
 use super::claim::ClaimedLane;
 use super::coalesce::runs;
 use super::complete::{FinishedEvent, FinishedLane};
 use super::settle::{Due, Run, close_coalesced, close_quarantined, hand_back, settle};
+use super::stops::Stops;
+use super::trial::Standing;
 use crate::domain::{Event, EventStatus, Failure, Verdict};
 use crate::store::effects::{Confirmed, Fence};
 
@@ -24,8 +25,6 @@ use crate::store::effects::{Confirmed, Fence};
 pub const EVENT_DEADLINE: Duration = Duration::from_secs(120);
 /// A lane that ran this long gives its results back before it takes more.
 const TIME_SLICE: Duration = Duration::from_secs(1);
-/// Claims without a report before the first event counts as what kills the process.
-const POISON_CLAIMS: i16 = 8;
 /// How long a lane without visible events waits before it is looked at again.
 const EMPTY_WAIT: Duration = Duration::from_millis(50);
 
@@ -66,15 +65,6 @@ pub struct Report {
     pub confirmed: Vec<Confirmed>,
 }
 
-/// The two ways a running lane is told to end early.
-#[derive(Clone, Debug)]
-pub(crate) struct Stops {
-    /// The daemon stops: finish the event at hand, hand back the rest.
-    pub(crate) draining: CancellationToken,
-    /// The lease is lost or the grace is over: hand back at once.
-    pub(crate) abort: CancellationToken,
-}
-
 /// Runs a claimed lane and says what to store.
 pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &RetryPolicy, stops: &Stops) -> FinishedLane {
     let mut finished = FinishedLane {
@@ -85,6 +75,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         wait: None,
         events: Vec::with_capacity(lane.events.len()),
         confirmed: Vec::new(),
+        trial: None,
     };
     if lane.events.is_empty() {
         release_empty(&lane, &mut finished);
@@ -98,13 +89,13 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             key: lane.key,
             epoch: lane.epoch,
         },
-        poison: lane.claims > POISON_CLAIMS,
+        poison: Standing::of(lane.claims) == Standing::Condemned,
     };
     let started = Instant::now();
     let mut groups = worker.groups(lane);
     while let Some(group) = groups.pop_front() {
         let slice_over = started.elapsed() > TIME_SLICE && finished.events.iter().any(is_closed);
-        if finished.wait.is_some() || slice_over || stops.draining.is_cancelled() || stops.abort.is_cancelled() {
+        if finished.wait.is_some() || slice_over || stops.are_set() {
             finished.events.extend(group.iter().map(|due| hand_back(&due.event)));
             continue;
         }
@@ -198,7 +189,7 @@ impl Worker<'_> {
         } else {
             tokio::select! {
                 biased;
-                () = self.stops.abort.cancelled() => {
+                () = self.stops.at_once() => {
                     ended.rows = group.iter().map(|due| hand_back(&due.event)).collect();
                     ended.rows.push(row);
                     ended.wait = Some(Duration::ZERO);

@@ -11,6 +11,7 @@
 //! ```
 
 mod backoff;
+mod by_hand;
 mod claim;
 mod coalesce;
 mod complete;
@@ -18,17 +19,18 @@ mod dispatch;
 mod flight;
 mod lane;
 mod lease;
-mod measure;
 mod session;
 mod settle;
+mod stops;
 mod sweep;
+mod trial;
 
 pub use backoff::{RetryPolicy, delay};
+pub use by_hand::Round;
 pub use claim::CLAIM;
 pub use complete::COMPLETE;
 pub use dispatch::{Engine, Limits};
 pub use lane::{EVENT_DEADLINE, Handler, Report, RunContext};
 pub use lease::RENEW;
-pub use measure::Round;
 pub use session::Session;
 pub use sweep::KeyOf;

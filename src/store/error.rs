@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The statement that this was part of failed for want of the database.
     #[error("database unavailable")]
     Unavailable,
+    /// The database said nothing for too long: half a connection, a frozen server.
+    #[error("database did not answer in time")]
+    Silent,
     /// PostgreSQL refused or lost the statement.
     #[error("database statement failed ({})", sql_state(.0))]
     Statement(#[from] tokio_postgres::Error),
@@ -27,7 +30,7 @@ impl StoreError {
     /// loss, serialisation failures, deadlocks, shutdown.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Pool(_) | Self::Unavailable => true,
+            Self::Pool(_) | Self::Unavailable | Self::Silent => true,
             Self::Statement(error) => is_retryable(error),
             Self::LeaseLost | Self::Corrupt(_) => false,
         }

@@ -27,4 +27,4 @@ pub mod sync_log;
 pub mod vendor_usage;
 
 pub use error::StoreError;
-pub use pool::{Db, migrate};
+pub use pool::{Db, migrate, within};

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Metrics, Object, Pool, RecyclingMethod, Runtime,
+};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -12,12 +15,22 @@ use super::StoreError;
 
 /// How long a caller waits for a connection before the database counts as away.
 const WAIT: Duration = Duration::from_secs(5);
+/// A connection that was last handed out longer ago than this is asked whether
+/// it lives before it is handed out again: whoever had it may have given it up
+/// because nothing came back. Shorter than any limit given to [`within`].
+const RESTED: Duration = Duration::from_secs(1);
+/// How long it may take to answer that.
+const PROOF: Duration = Duration::from_secs(1);
 /// Every statement of ours looks rows up by an index, and is prepared once per
 /// connection. Left to itself the server plans anew at each execution, because it
 /// takes a list parameter for longer than it is (0.3 to 2 ms, more than most
 /// statements run); and a plan made while a table is empty scans the whole table,
 /// and would go on doing so when the table is full.
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
+/// What the server may think of a client that went away without a word: its
+/// locks would keep everybody else from the same rows, for hours by default.
+const LIMITS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '15s';
+SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 /// Serialises migrations of daemons that boot at the same moment.
 const MIGRATION_LOCK: i64 = 0x6466_6d77;
 
@@ -48,6 +61,8 @@ impl Db {
             .application_name("df-middleware")
             .connect_timeout(WAIT)
             .keepalives_idle(Duration::from_secs(15))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(10));
         let manager = Manager::from_connect(
             config,
@@ -62,6 +77,7 @@ impl Db {
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
             .recycle_timeout(Some(WAIT))
+            .pre_recycle(Hook::async_fn(|client, metrics| proved(client, metrics).boxed()))
             .build()?;
         Ok(Self { pool })
     }
@@ -77,6 +93,29 @@ impl Db {
     /// Closes the pool; later calls of [`Db::client`] fail.
     pub fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// Ends work whose database says nothing. What it had begun may have been done
+/// all the same, so it must bear repeating.
+///
+/// # Errors
+/// [`StoreError::Silent`] after `limit`, else what the work fails with.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or(Err(StoreError::Silent))
+}
+
+/// Refuses a rested connection that does not answer.
+async fn proved(client: &mut ClientWrapper, metrics: &Metrics) -> Result<(), HookError> {
+    if metrics.last_used() < RESTED {
+        return Ok(());
+    }
+    match tokio::time::timeout(PROOF, client.simple_query("")).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(HookError::Backend(error)),
+        Err(_) => Err(HookError::message("the connection is silent")),
     }
 }
 
@@ -96,7 +135,7 @@ impl Connect for AtHome {
                     tracing::warn!(closed = error.is_closed(), "database connection ended");
                 }
             });
-            client.batch_execute(PLANS).await?;
+            client.batch_execute(&format!("{PLANS}; {LIMITS}")).await?;
             Ok((client, task))
         });
         Box::pin(async move {
@@ -116,6 +155,8 @@ impl Connect for AtHome {
 /// When the database cannot be reached or a migration fails.
 pub async fn migrate(db: &Db) -> anyhow::Result<()> {
     let mut client = db.client().await?;
+    // A migration may take long, and so may waiting for another daemon's.
+    client.batch_execute("SET statement_timeout = 0").await?;
     client
         .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
         .await?;
@@ -125,6 +166,7 @@ pub async fn migrate(db: &Db) -> anyhow::Result<()> {
     client
         .execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK])
         .await?;
+    client.batch_execute(LIMITS).await?;
     outcome?;
     Ok(())
 }

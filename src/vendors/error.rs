@@ -144,11 +144,12 @@ impl VendorError {
     /// such as `ghl 503`, `aloware timeout`, `ghl rejected 422: property notes`.
     ///
     /// A 401 is retried with ordinary back-off: an operator who rotates a token
-    /// late loses no events, and a token that stays wrong ends as an error.
+    /// late loses no events, and a token that stays wrong ends as an error. So is
+    /// a web page: a vendor's maintenance shows one, and a wrong address too.
     pub fn to_failure(&self, vendor: Source) -> Failure {
         let reason = format!("{vendor} {self}");
         let (class, after) = match self {
-            Self::Transient { .. } | Self::Unauthorized => (RetryClass::Transient, None),
+            Self::Transient { .. } | Self::Unauthorized | Self::NotJson { .. } => (RetryClass::Transient, None),
             Self::RateLimited { retry_after } => (RetryClass::RateLimited, *retry_after),
             Self::Down { retry_after } | Self::StillDown { retry_after, .. } => {
                 (RetryClass::VendorDown, Some(*retry_after))
@@ -158,7 +159,6 @@ impl VendorError {
             | Self::Unprocessable { .. }
             | Self::Forbidden
             | Self::OptedOut { .. }
-            | Self::NotJson { .. }
             | Self::Incomplete { .. }
             | Self::Rejected { .. }
             | Self::Refused { .. } => return Failure::Permanent { reason },
@@ -247,7 +247,7 @@ mod tests {
             ),
             (
                 VendorError::NotJson { status: 200 },
-                Failure::permanent("ghl 200 answer is not JSON"),
+                Failure::transient("ghl 200 answer is not JSON"),
             ),
             (
                 VendorError::Rejected {

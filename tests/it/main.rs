@@ -12,6 +12,7 @@ mod calls;
 mod contacts;
 mod embedded;
 mod engine;
+mod faults;
 mod ingest;
 mod kills;
 mod ledger;

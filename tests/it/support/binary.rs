@@ -8,10 +8,12 @@ use std::time::Duration;
 use df_middleware::embedded::throwaway::Database;
 use df_middleware::sandbox::Sandbox;
 use reqwest::Client;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::Config;
 
 use super::{PATIENCE, client, cluster, environment, query};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_df-middleware");
 
 /// A running `df-middleware serve`.
 pub struct Daemon {
@@ -22,27 +24,60 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it is ready.
     pub async fn start(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
+        let this = Self::launch(sandbox, data, config, changes);
+        this.ready(&client()).await;
+        this
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn launch(sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("serve");
+        Self::run(command, sandbox, data, config, changes)
+    }
+
+    /// Starts it where no file may grow beyond `blocks` of 512 bytes: beyond it
+    /// a write fails as on a full disk.
+    pub fn launch_on_full_disk(
+        blocks: usize,
+        sandbox: &Sandbox,
+        data: &Path,
+        config: &Config,
+        changes: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args([
+            "-c",
+            r#"trap '' XFSZ; ulimit -f "$0"; exec "$@""#,
+            &blocks.to_string(),
+            BINARY,
+            "serve",
+        ]);
+        // Where the output goes may be a file, too.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self::run(command, sandbox, data, config, changes)
+    }
+
+    fn run(mut command: Command, sandbox: &Sandbox, data: &Path, config: &Config, changes: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut env = environment(sandbox, data, changes);
         env.insert("DATABASE_URL".to_owned(), query::url(config));
         env.insert("DF_BIND".to_owned(), format!("127.0.0.1:{port}"));
-        let child = Command::new(env!("CARGO_BIN_EXE_df-middleware"))
-            .arg("serve")
+        let child = command
             .current_dir(data)
             .env_clear()
             .envs(env)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let this = Self {
+        Self {
             child,
             base: format!("http://127.0.0.1:{port}"),
-        };
-        this.ready(&client()).await;
-        this
+        }
     }
 
-    async fn ready(&self, client: &Client) {
+    /// Waits until it takes work.
+    pub async fn ready(&self, client: &Client) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let answer = client.get(format!("{}/readyz", self.base)).send().await;
@@ -69,24 +104,24 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// SIGSTOP: it stays where it is, between any two instructions.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on there.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.child.wait().unwrap()
     }
 
-    /// SIGSTOP: it keeps its connections and does nothing.
-    pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// SIGCONT: it goes on as if nothing had been.
-    pub fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
     fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// The sum of a metric's samples whose labels contain `label`.

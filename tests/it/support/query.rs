@@ -43,15 +43,12 @@ pub async fn describe(client: &Client) -> String {
 
 /// The address of a database as `DATABASE_URL` wants it.
 pub fn url(config: &Config) -> String {
-    let host = match config.get_hosts() {
-        [Host::Unix(path), ..] => path.to_str().unwrap().to_owned(),
-        other => panic!("not a socket: {other:?}"),
-    };
-    format!(
-        "postgres://{}@/{}?host={host}",
-        config.get_user().unwrap(),
-        config.get_dbname().unwrap()
-    )
+    let (user, name) = (config.get_user().unwrap(), config.get_dbname().unwrap());
+    match (config.get_hosts(), config.get_ports()) {
+        ([Host::Unix(path), ..], _) => format!("postgres://{user}@/{name}?host={}", path.to_str().unwrap()),
+        ([Host::Tcp(host), ..], [port, ..]) => format!("postgres://{user}@{host}:{port}/{name}"),
+        other => panic!("no address: {other:?}"),
+    }
 }
 
 /// Waits until a query answers so many rows.
