@@ -18,11 +18,14 @@ use super::predecessor::Predecessor;
 use crate::queue::{Engine, Session};
 use crate::store::spool::Spool;
 use crate::store::vendor_usage::{self, Calls};
-use crate::store::{Db, StoreError, sessions};
+use crate::store::{Db, StoreError, sessions, within};
 use crate::vendors::Vendors;
 
 /// The longest time between two touches; some are up to a quarter earlier.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long a touch may take. It bears repeating: what is written down of the
+/// day's calls is taken off only after the answer, so a count may be too high.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -68,7 +71,7 @@ impl Pulse {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut worked = false;
         loop {
-            if let Err(error) = self.beat().await {
+            if let Err(error) = within(PATIENCE, self.beat()).await {
                 tracing::warn!(%error, "the session was not touched; trying again");
             }
             let now = Instant::now();

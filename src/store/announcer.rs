@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::effects::{Confirmed, Echo, Fence, Prior, columns};
-use super::{Db, StoreError};
+use super::{Db, StoreError, within};
 
 /// Most writes announced by one statement.
 const MOST: usize = 128;
+/// How long the statement may take; announcing bears repeating.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long an echo may take to come back: GHL redelivers for over an hour, and
 /// the spool may hold a delivery longer.
 const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -155,7 +157,10 @@ impl Announcements {
     }
 
     async fn try_store(&self, announcements: &[Announcement]) -> Result<HashMap<String, Prior>, StoreError> {
-        announce(&self.db.client().await?, announcements).await
+        within(ANSWER, async {
+            announce(&self.db.client().await?, announcements).await
+        })
+        .await
     }
 }
 

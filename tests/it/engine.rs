@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use df_middleware::domain::{Entity, Event, Failure, Flow, LogEntry, Outcome};
 use df_middleware::embedded::throwaway::Database;
-use df_middleware::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext};
+use df_middleware::queue::{Engine, Handler, Limits, Report, RetryPolicy, RunContext, Session};
 use df_middleware::store::Db;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -94,6 +95,15 @@ fn script(answer: impl Fn(&Event, usize) -> Result<(), Failure> + Send + Sync + 
     Arc::new(move |event, before, _| futures_util::future::ready(answer(&event, before)).boxed())
 }
 
+/// What the daemon's pulse does: no lane is taken by a process that may count as dead.
+async fn keep_alive(session: Arc<Session>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
+    while !stop.is_cancelled() {
+        beat.tick().await;
+        session.touched(Instant::now(), Some(Instant::now()), false);
+    }
+}
+
 /// Short times, so that a test sees many of them.
 pub fn limits() -> Limits {
     Limits {
@@ -138,6 +148,7 @@ impl Lab {
     pub fn start(&self, handler: &Arc<Scripted>, limits: Limits) -> Running {
         let engine = self.engine(Arc::clone(handler) as Arc<dyn Handler>, limits);
         let stop = CancellationToken::new();
+        tokio::spawn(keep_alive(engine.session(), stop.clone()));
         let task = tokio::spawn(Arc::clone(&engine).run(stop.clone(), Duration::from_secs(1)));
         Running { engine, stop, task }
     }
