@@ -12,6 +12,11 @@ lint:
 test:
     cargo test
 
+# Faults at full size: kill -9, PostgreSQL and vendors away, full disks, frozen
+# daemons, clocks that are set. Chance is seeded: DF_FAULTS_SEED.
+faults:
+    DF_FAULTS=long cargo test --release --test it faults:: -- --nocapture --test-threads=1
+
 # The pipeline's speed and memory, next to pgbench where it is installed.
 bench:
     cargo bench --bench pipeline

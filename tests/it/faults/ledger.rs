@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use df_middleware::sandbox::{Call, Vendor};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Config};
 
@@ -227,6 +228,25 @@ impl Crowd {
             println!("foreign: {} {}", call.method, call.path);
             figures.foreign += 1;
         }
+        for call in self.sandbox.calls() {
+            let refused = call.status.is_some_and(|status| (400..500).contains(&status));
+            if refused && !is_expected(&call) {
+                println!(
+                    "foreign: {} {} was refused with {:?}",
+                    call.method, call.path, call.status
+                );
+                figures.foreign += 1;
+            }
+        }
+    }
+}
+
+/// Refusals that are an answer, and those that a storm makes.
+fn is_expected(call: &Call) -> bool {
+    match call.status {
+        Some(404) => call.vendor == Vendor::Aloware && call.path.ends_with("/contact/phone-number"),
+        Some(422) => call.path == "/contacts/upsert",
+        status => status == Some(429),
     }
 }
 
