@@ -17,6 +17,8 @@ use crate::support::{PATIENCE, client, cluster, finished_call, post_aloware, que
 /// Longest rest of a sender between two of its deliveries.
 const REST: Duration = Duration::from_millis(200);
 const LEAD: &str = "+16195550144";
+/// When the second call's turn has surely come, of one in five seconds.
+const TURN: Duration = Duration::from_millis(5500);
 /// What a daemon counts when a result of its own was dropped.
 const FENCED: &str = "lanes_fenced_total";
 
@@ -77,6 +79,7 @@ async fn a_write_that_was_announced_before_the_freeze_is_not_made_after_it() {
     let watcher = query::connect(&config).await;
     until(&watcher, "SELECT 1 FROM effects WHERE step = 'aloware:call:9600:note'").await;
     frozen.freeze();
+    let turn = tokio::time::Instant::now() + TURN;
     assert!(
         sandbox.ghl.notes(&contact).is_empty(),
         "the freeze came before the write"
@@ -87,6 +90,8 @@ async fn a_write_that_was_announced_before_the_freeze_is_not_made_after_it() {
     let tables = "SELECT to_jsonb(e) AS row FROM webhook_events e UNION ALL SELECT to_jsonb(f) FROM effects f
                   UNION ALL SELECT to_jsonb(g) FROM sync_log g UNION ALL SELECT to_jsonb(m) FROM contact_mappings m";
     let (before, calls) = (query::rows(&watcher, tables).await, sandbox.ghl.calls_total());
+    // The first thing it finds is that its turn has come.
+    tokio::time::sleep_until(turn).await;
     frozen.thaw();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while frozen.counted(FENCED).await == 0 {
