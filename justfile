@@ -17,6 +17,11 @@ test:
 bench *options:
     cargo bench --bench pipeline --bench claim_flat --bench normalise --bench classify -- {{options}}
 
+# Faults at full size: kill -9, PostgreSQL and vendors away, full disks, frozen
+# daemons, clocks that are set. Chance is seeded: DF_FAULTS_SEED.
+faults:
+    DF_FAULTS=long cargo test --release --test it faults:: -- --nocapture --test-threads=1
+
 # The whole product on this machine, against simulated vendors.
 dev:
     cargo run --release -- dev

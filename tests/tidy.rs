@@ -101,6 +101,11 @@ fn the_environment_is_read_only_in_config() {
 }
 
 #[test]
+fn the_engine_goes_by_no_clock_that_can_be_set() {
+    expect_kept(placement::clock);
+}
+
+#[test]
 fn nothing_unfinished_is_left_in_the_code() {
     expect_kept(hygiene::unfinished);
 }

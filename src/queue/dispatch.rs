@@ -204,7 +204,10 @@ impl Engine {
                 () = tokio::time::sleep(usual.max(took * SWEEP_REST)) => {}
             }
             let started = Instant::now();
-            let swept = within(SWEEP_LIMIT, self.pick_up_typed_rows()).await;
+            let swept = tokio::select! {
+                () = draining.cancelled() => return,
+                swept = within(SWEEP_LIMIT, self.pick_up_typed_rows()) => swept,
+            };
             took = started.elapsed();
             match swept {
                 Ok(0) => {}

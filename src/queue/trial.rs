@@ -29,10 +29,12 @@ pub(crate) enum Standing {
 impl Standing {
     /// The standing of a lane with so many unreported claims, this one included.
     pub(crate) fn of(claims: i16) -> Self {
-        match claims {
-            ..=SUSPECT_AFTER => Self::Free,
-            ..=CONDEMNED_AFTER => Self::Suspect,
-            _ => Self::Condemned,
+        if claims <= SUSPECT_AFTER {
+            Self::Free
+        } else if claims <= CONDEMNED_AFTER {
+            Self::Suspect
+        } else {
+            Self::Condemned
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What may stand only in some rooms: SQL, the web framework, the environment.
+//! What may stand only in some rooms: SQL, the web framework, the environment, the
+//! wall clock.
 
 use super::Finding;
 use super::tree::{Inline, Source};
@@ -12,6 +13,9 @@ const ENVIRONMENT: [&str; 6] = ["var", "var_os", "vars", "vars_os", "set_var", "
 /// The rooms that may take the whole environment along, unread: `cli` hands it
 /// to `embedded`, which gives it to the server's programs.
 const CARRIERS: [&str; 2] = ["embedded", "cli"];
+
+/// Clocks that can be set.
+const CLOCKS: [&str; 3] = ["Utc", "Local", "SystemTime"];
 
 /// Statements outside `store` and `queue`. `embedded` may ask the server about
 /// itself and make databases; tests, also those in `src`, may look into tables.
@@ -89,9 +93,28 @@ pub(crate) fn environment(source: &Source) -> Vec<Finding> {
     found
 }
 
+/// The wall clock in the engine. Leases and back-off go by the database's clock,
+/// and by our own only as time passed (`Instant`): a clock that is set changes
+/// nothing. What a log row tells for a person to read (`started_at`) is free.
+pub(crate) fn clock(source: &Source) -> Vec<Finding> {
+    if source.room() != Some("queue") {
+        return Vec::new();
+    }
+    let tokens = &source.tokens;
+    let read = |at: &usize| {
+        let clock = tokens.word(*at).is_some_and(|word| CLOCKS.contains(&word));
+        clock && tokens.path(at + 1) && tokens.word(at + 2) == Some("now")
+    };
+    let told = |at: &usize| *at >= 2 && tokens.word(at - 2) == Some("started_at") && tokens.sign(at - 1, '=');
+    (0..tokens.len())
+        .filter(|at| read(at) && !told(at))
+        .map(|at| source.finding(tokens.line(at), "the wall clock in the engine"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{actix, environment, sql};
+    use super::{actix, clock, environment, sql};
     use crate::Finding;
     use crate::tree::Source;
 
@@ -144,6 +167,15 @@ mod tests {
         assert_eq!(lines(actix, "src/ingest/a.rs", "\nuse actix_web::web;"), [2]);
         assert!(lines(actix, "src/http/a.rs", "use actix_web::web;").is_empty());
         assert!(lines(actix, "tests/it/a.rs", "use actix_web::web;").is_empty());
+    }
+
+    #[test]
+    fn the_wall_clock_is_found_in_the_engine_except_in_what_is_told() {
+        let engine = "src/queue/a.rs";
+        assert_eq!(lines(clock, engine, "\nlet now = chrono::Utc::now();"), [2]);
+        assert_eq!(lines(clock, engine, "f(SystemTime::now())"), [1]);
+        assert!(lines(clock, engine, "record.started_at = Utc::now(); Instant::now()").is_empty());
+        assert!(lines(clock, "src/http/a.rs", "Utc::now()").is_empty());
     }
 
     #[test]

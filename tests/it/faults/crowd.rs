@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use df_middleware::sandbox::Sandbox;
+use df_middleware::sandbox::ghl::ProviderKind;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -63,6 +64,8 @@ impl Crowd {
         sandbox
             .ghl
             .set_rate_limit(10_000_000, Duration::from_secs(10), 1_000_000_000);
+        // Only the provider may tell an agent that a text was refused.
+        sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
         let people = (0..count).map(|number| {
             let phone = format!("+1619555{number:04}");
             let known = number % 3 != 2;

@@ -50,6 +50,9 @@ impl Doors {
             .no_proxy()
             .tls_certs_only([])
             .timeout(TIMEOUT)
+            // Shorter than the daemon keeps a line: who writes into one that is
+            // just being closed gets no answer.
+            .pool_idle_timeout(Duration::from_secs(1))
             .build()
             .unwrap();
         Self {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use df_middleware::sandbox::{Call, Vendor};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Config};
 
@@ -76,6 +77,7 @@ pub fn spooled(data: &Path) -> u64 {
 
 /// One stored delivery.
 struct Stored {
+    seq: i64,
     status: String,
     error: Option<String>,
 }
@@ -91,10 +93,9 @@ impl Crowd {
             ..Figures::default()
         };
         let rows = stored(&client, &mut figures).await;
-        let order = arrival(&client).await;
         let blocked = blocked(&client).await;
         for person in &self.people {
-            self.rows_of(person, &rows, &order, &mut figures);
+            rows_of(person, &rows, &mut figures);
             self.notes_of(person, &mut figures);
             self.texts_of(person, &client, &mut figures).await;
             self.marks_of(person, &blocked, &mut figures);
@@ -105,36 +106,6 @@ impl Crowd {
         self.calls(&mut figures);
         once_each(&client, &mut figures).await;
         figures
-    }
-
-    /// Every accepted delivery is one row, done, in its person's order.
-    fn rows_of(
-        &self,
-        person: &Person,
-        rows: &BTreeMap<String, Stored>,
-        order: &BTreeMap<String, i64>,
-        figures: &mut Figures,
-    ) {
-        let mut last = 0;
-        for (mark, _) in &person.accepted {
-            match rows.get(mark) {
-                None => {
-                    println!("lost: no row of {mark}");
-                    figures.lost += 1;
-                }
-                Some(row) if row.status != "done" => {
-                    println!("stuck: {mark} is {}: {:?}", row.status, row.error);
-                    figures.stuck += 1;
-                }
-                Some(_) => {}
-            }
-            let seq = order.get(mark).copied().unwrap_or(last);
-            if seq < last {
-                println!("reordered: row of {mark}");
-                figures.reordered += 1;
-            }
-            last = seq;
-        }
     }
 
     /// The person's notes are those asked for, each once, in the order of acceptance.
@@ -158,7 +129,10 @@ impl Crowd {
             println!("foreign: note {note} of person {}", person.number);
             figures.foreign += 1;
         }
-        figures.doubled += notes.len() - once.len();
+        if notes.len() > once.len() {
+            println!("doubled: notes of person {}", person.number);
+            figures.doubled += notes.len() - once.len();
+        }
         for marker in wanted.iter().filter(|marker| !once.contains(**marker)) {
             println!("lost: note {marker} of person {}", person.number);
             figures.lost += 1;
@@ -227,6 +201,46 @@ impl Crowd {
             println!("foreign: {} {}", call.method, call.path);
             figures.foreign += 1;
         }
+        for call in self.sandbox.calls() {
+            let refused = call.status.is_some_and(|status| (400..500).contains(&status));
+            if refused && !is_expected(&call) {
+                println!(
+                    "foreign: {} {} was refused with {:?}",
+                    call.method, call.path, call.status
+                );
+                figures.foreign += 1;
+            }
+        }
+    }
+}
+
+/// Every accepted delivery is one row, done, in its person's order.
+fn rows_of(person: &Person, rows: &BTreeMap<String, Stored>, figures: &mut Figures) {
+    let mut last = 0;
+    for (mark, _) in &person.accepted {
+        let Some(row) = rows.get(mark) else {
+            println!("lost: no row of {mark}");
+            figures.lost += 1;
+            continue;
+        };
+        if row.status != "done" {
+            println!("stuck: {mark} is {}: {:?}", row.status, row.error);
+            figures.stuck += 1;
+        }
+        if row.seq < last {
+            println!("reordered: row of {mark}");
+            figures.reordered += 1;
+        }
+        last = row.seq;
+    }
+}
+
+/// Refusals that are an answer, and those that a storm makes.
+fn is_expected(call: &Call) -> bool {
+    match call.status {
+        Some(404) => call.vendor == Vendor::Aloware && call.path.ends_with("/contact/phone-number"),
+        Some(422) => call.path == "/contacts/upsert",
+        status => status == Some(429),
     }
 }
 
@@ -236,13 +250,14 @@ fn last_line(note: &str) -> String {
 
 /// Every stored delivery by its mark; two rows of one mark are a double.
 async fn stored(client: &Client, figures: &mut Figures) -> BTreeMap<String, Stored> {
-    let sql = "SELECT payload_json->>'mark' AS mark, status, error_message AS error FROM webhook_events
-               UNION ALL SELECT payload_json->>'mark', status, error_message FROM texting_webhook_events";
+    let sql = "SELECT payload_json->>'mark' AS mark, seq, status, error_message AS error FROM webhook_events
+               UNION ALL SELECT payload_json->>'mark', seq, status, error_message FROM texting_webhook_events";
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let mut rows = BTreeMap::new();
     for row in query::rows(client, sql).await {
         let mark = text(&row["mark"]).unwrap_or_default();
         let row = Stored {
+            seq: row["seq"].as_i64().unwrap_or_default(),
             status: text(&row["status"]).unwrap_or_default(),
             error: text(&row["error"]),
         };
@@ -252,15 +267,6 @@ async fn stored(client: &Client, figures: &mut Figures) -> BTreeMap<String, Stor
         }
     }
     rows
-}
-
-/// The sequence number of every mark.
-async fn arrival(client: &Client) -> BTreeMap<String, i64> {
-    let sql = "SELECT payload_json->>'mark' AS mark, seq FROM webhook_events
-               UNION ALL SELECT payload_json->>'mark', seq FROM texting_webhook_events";
-    let rows = query::rows(client, sql).await;
-    let read = |row: &Value| Some((row["mark"].as_str()?.to_owned(), row["seq"].as_i64()?));
-    rows.iter().filter_map(read).collect()
 }
 
 async fn blocked(client: &Client) -> BTreeSet<String> {

@@ -6,6 +6,7 @@
 //! every scenario at full size: `just faults`. Chance is seeded; the seed is
 //! printed, and `DF_FAULTS_SEED` sets it.
 
+mod clocks;
 mod crowd;
 mod door;
 mod freezes;
