@@ -8,6 +8,7 @@ mod durability;
 mod invariants;
 mod jobs;
 mod plans;
+mod refreshes;
 mod retries;
 mod traps;
 mod vendors_away;
