@@ -188,8 +188,8 @@ fn claimed_event(row: &Row) -> Result<Option<ClaimedEvent>, StoreError> {
         entity_type: row.get(9),
         entity_id: row.get(10),
         payload: Value::Null,
-        // Somebody may have typed an infinite time, which we cannot hold.
-        received_at: row.try_get(12).unwrap_or_else(|_| Utc::now()),
+        // Somebody may have typed an infinite time, which we cannot hold: 1970 then.
+        received_at: row.try_get(12).unwrap_or_default(),
         attempts: row.get(13),
     };
     Ok(Some(ClaimedEvent {

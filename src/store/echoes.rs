@@ -1,5 +1,5 @@
 //! The echo ledger: what we wrote, for as long as its webhook may come back.
-//! Rows are written by [`super::effects::announce`].
+//! Rows are written by [`super::announcer`].
 
 use deadpool_postgres::GenericClient;
 
