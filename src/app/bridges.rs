@@ -30,7 +30,7 @@ impl Sender for Outgoing {
                 .map_err(|failure| match failure {
                     SendFailure::OptedOut => SendError::OptedOut,
                     SendFailure::NotConfigured => SendError::NotConfigured,
-                    SendFailure::Unavailable { retry_after } => SendError::Unavailable { retry_after },
+                    SendFailure::Unavailable { retry_after, .. } => SendError::Unavailable { retry_after },
                     SendFailure::Refused { code } => SendError::Refused { code },
                     SendFailure::Unknown | SendFailure::Taken { .. } => SendError::Unknown,
                 })

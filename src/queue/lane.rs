@@ -54,6 +54,8 @@ pub struct RunContext {
     pub fence: Fence,
     /// How many earlier events the run stands for, too ([`Handler::coalesces`]).
     pub carries: usize,
+    /// Whether the run before did not report back: its last call may be under way.
+    pub resumed: bool,
 }
 
 /// What a run did.
@@ -89,6 +91,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             key: lane.key,
             epoch: lane.epoch,
         },
+        resumed: lane.claims > 1,
         poison: Standing::of(lane.claims) == Standing::Condemned,
     };
     let started = Instant::now();
@@ -150,6 +153,8 @@ struct Worker<'a> {
     policy: &'a RetryPolicy,
     stops: &'a Stops,
     fence: Fence,
+    /// The claim before was not reported back.
+    resumed: bool,
     /// The process has died of the first event again and again.
     poison: bool,
 }
@@ -235,6 +240,7 @@ impl Worker<'_> {
         let context = RunContext {
             fence: self.fence,
             carries,
+            resumed: self.resumed,
         };
         let run = AssertUnwindSafe(self.handler.handle(event, &context)).catch_unwind();
         let failure = match tokio::time::timeout(self.policy.deadline, run).await {

@@ -23,7 +23,7 @@ impl Router {
     }
 
     async fn run(&self, event: &Event, context: &RunContext) -> Report {
-        let mut ledger = Ledger::of_event(&self.desk, context.fence, event.id);
+        let mut ledger = Ledger::of_event(&self.desk, context.fence, event.id, context.resumed);
         let mut log = Vec::new();
         let mut failed = None;
         for step in route(event, &self.desk.rules) {

@@ -146,7 +146,7 @@ async fn handle(request: HttpRequest, raw: Bytes, desk: Data<Desk>) -> HttpRespo
 
 /// Carries a fault out. `applied` is the true answer if the effect is done.
 async fn suffer(
-    desk: &Desk,
+    desk: &Data<Desk>,
     request: &Request,
     fault: Fault,
     mut latch: watch::Receiver<bool>,
@@ -176,8 +176,13 @@ async fn suffer(
             Ending::Reply(finish())
         }
         Fault::Delay(wait) => {
-            tokio::time::sleep(wait).await;
-            Ending::Reply(finish())
+            // A vendor ends what it began, whoever still listens.
+            let (desk, request) = (desk.clone(), request.clone());
+            let late = actix_web::rt::spawn(async move {
+                tokio::time::sleep(wait).await;
+                applied.unwrap_or_else(|| desk.simulator.answer(&request))
+            });
+            late.await.map_or(Ending::Dropped, Ending::Reply)
         }
         Fault::Reset => Ending::Dropped,
         Fault::HtmlOk => Ending::Reply(Answer::html(200)),

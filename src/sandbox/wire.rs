@@ -21,6 +21,7 @@ pub enum Vendor {
 }
 
 /// A decoded request.
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,

@@ -22,6 +22,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
 
 // `later`: several events may need one step; it stays as long as the last of them.
+// `created_at` is when it was last announced: a call may be under way since then.
 // `= ANY` fences the joins: the planner takes every list for a short one. A step
 // that was neither known nor ours to insert was announced by somebody else at
 // this moment: its outcome is unknown to us.
@@ -30,15 +31,17 @@ WITH ask AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uu
 lanes AS MATERIALIZED (SELECT key, epoch FROM event_lanes WHERE key = ANY ($2)),
 ours AS MATERIALIZED (
   SELECT a.* FROM ask a WHERE a.key IS NULL OR coalesce((a.key, a.epoch) IN (SELECT key, epoch FROM lanes), false)),
-old AS MATERIALIZED (SELECT step, state, vendor_id, fingerprint FROM effects WHERE step = ANY ($1)),
+old AS MATERIALIZED (
+  SELECT step, state, vendor_id, fingerprint, extract(epoch FROM now() - created_at)::float8 AS ago
+    FROM effects WHERE step = ANY ($1)),
 ins AS (
   INSERT INTO effects (step, state, event_id)
   SELECT step, 'intended', event_id FROM ours WHERE coalesce(step NOT IN (SELECT step FROM old), true) ORDER BY step
   ON CONFLICT (step) DO NOTHING RETURNING step),
 later AS (
-  UPDATE effects f SET event_id = o.event_id FROM ours o
-   WHERE f.step = o.step AND f.step = ANY ($1) AND o.event_id IS NOT NULL
-     AND (f.event_id IS NULL OR f.event_id < o.event_id)),
+  UPDATE effects f SET event_id = greatest(f.event_id, o.event_id), created_at = now() FROM ours o
+   WHERE f.step = o.step AND f.step = ANY ($1)
+     AND (f.state = 'intended' OR f.event_id IS NULL OR f.event_id < o.event_id)),
 expected AS MATERIALIZED (
   SELECT e.* FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
                     AS e(step, vendor, entity_id, fingerprint, replaces)
@@ -55,7 +58,8 @@ confirm AS (
   UPDATE effects f SET state = 'done', vendor_id = c.vendor_id, fingerprint = c.fingerprint, done_at = now()
     FROM unnest($11::text[], $12::text[], $13::text[]) AS c(step, vendor_id, fingerprint)
    WHERE f.step = c.step AND f.step = ANY ($11))
-SELECT o.step, coalesce(old.state, CASE WHEN ins.step IS NULL THEN 'intended' END), old.vendor_id, old.fingerprint
+SELECT o.step, coalesce(old.state, CASE WHEN ins.step IS NULL THEN 'intended' END), old.vendor_id, old.fingerprint,
+       coalesce(old.ago, 0)
   FROM ours o LEFT JOIN old ON old.step = o.step LEFT JOIN ins ON ins.step = o.step";
 
 /// A write about to be made.
@@ -231,7 +235,9 @@ async fn announce<C: GenericClient>(
                     vendor_id: row.get(2),
                     fingerprint: row.get(3),
                 },
-                Some(_) => Prior::Unconfirmed,
+                Some(_) => Prior::Unconfirmed {
+                    ago: Duration::try_from_secs_f64(row.get(4)).unwrap_or_default(),
+                },
             };
             (row.get(0), prior)
         })

@@ -2,6 +2,8 @@
 //! and carries the vendor's id after. A lane's epoch fences it: a worker that
 //! lost its lease can no longer announce a write ([`super::announcer`]).
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 
 use super::StoreError;
@@ -22,7 +24,10 @@ pub enum Prior {
     /// Never announced before.
     Fresh,
     /// Announced, outcome unknown: look it up at the vendor before repeating it.
-    Unconfirmed,
+    Unconfirmed {
+        /// How long ago it was last announced.
+        ago: Duration,
+    },
     /// Done.
     Done {
         /// The vendor's id of what was written.

@@ -1,9 +1,11 @@
 //! The effect ledger as one run sees it: announce before, confirm after.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::Desk;
-use crate::domain::Failure;
+use crate::domain::{Failure, RetryClass};
 use crate::loops::Intent;
 use crate::store::announcer::{Announcement, Announcer};
 use crate::store::effects::{self, Confirmed, Echo, Fence, Prior};
@@ -18,17 +20,22 @@ pub struct Ledger<'a> {
     /// The claim under which the run may write; `None` outside any lane.
     fence: Option<Fence>,
     event_id: Option<Uuid>,
+    /// For how long a call of the run before may be under way, if that run was
+    /// cut off.
+    wake_of: Option<Duration>,
     confirmed: Vec<Confirmed>,
 }
 
 impl<'a> Ledger<'a> {
     /// The ledger of an event's run.
-    pub fn of_event(desk: &'a Desk, fence: Fence, event_id: Uuid) -> Self {
+    /// `resumed`: the run before did not report back.
+    pub fn of_event(desk: &'a Desk, fence: Fence, event_id: Uuid, resumed: bool) -> Self {
         Self {
             db: &desk.db,
             announcer: &desk.announcer,
             fence: Some(fence),
             event_id: Some(event_id),
+            wake_of: resumed.then_some(desk.rules.longest_call),
             confirmed: Vec::new(),
         }
     }
@@ -40,6 +47,7 @@ impl<'a> Ledger<'a> {
             announcer: &desk.announcer,
             fence: None,
             event_id: None,
+            wake_of: None,
             confirmed: Vec::new(),
         }
     }
@@ -89,6 +97,17 @@ impl<'a> Ledger<'a> {
             confirmed,
         };
         let prior = self.announcer.announce(announcement).await?;
+        // Killed daemons are followed at once, and their last call may be slower:
+        // looked up now, it would be missed and made again.
+        if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of)
+            && *ago < wake_of
+        {
+            return Err(Failure::Retry {
+                class: RetryClass::RateLimited,
+                after: Some(wake_of - *ago),
+                reason: "a call of a run that was cut off may still be under way".to_owned(),
+            });
+        }
         Ok((prior, Intent::recorded(step.to_owned())))
     }
 

@@ -110,7 +110,7 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
     let known = match prior {
         Prior::Fresh => None,
         Prior::Done { vendor_id, .. } => vendor_id,
-        Prior::Unconfirmed => {
+        Prior::Unconfirmed { .. } => {
             let found = desk
                 .vendors
                 .ghl

@@ -17,6 +17,8 @@ pub mod request;
 pub mod send;
 mod tags;
 
+use std::time::Duration;
+
 use crate::config::{RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
@@ -59,7 +61,12 @@ pub struct Rules {
     pub tag_lists: std::collections::BTreeMap<String, String>,
     /// Whether texts are also mapped to Aloware contacts.
     pub texting_to_aloware: bool,
+    /// After this long a vendor call has surely ended, whoever made it.
+    pub longest_call: Duration,
 }
+
+/// What a call may take beyond its time limit until the vendor has applied it.
+const AFTERMATH: Duration = Duration::from_secs(1);
 
 impl Rules {
     /// Takes the rules out of the settings.
@@ -82,6 +89,7 @@ impl Rules {
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
+            longest_call: settings.http.timeout + AFTERMATH,
         }
     }
 }

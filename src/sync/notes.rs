@@ -77,7 +77,7 @@ async fn put_announced(
             fingerprint,
         } if fingerprint.as_deref() == Some(print.as_str()) => return Ok(id),
         Prior::Done { vendor_id, .. } => vendor_id,
-        Prior::Unconfirmed => {
+        Prior::Unconfirmed { .. } => {
             let notes = ghl.list_notes(contact).await.map_err(|e| gone(e, contact))?;
             match notes.into_iter().find(|note| note.body.contains(marker)) {
                 Some(note) if note.body == body => {

@@ -41,7 +41,11 @@ pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentTe
             tell_agent(desk, ledger, text, "no texting vendor is configured").await?;
             Err(Failure::permanent("no texting vendor is configured"))
         }
-        Err(SendFailure::Unavailable { .. }) => Err(Failure::transient("text cannot be sent now")),
+        Err(SendFailure::Unavailable { class, retry_after }) => Err(Failure::Retry {
+            class,
+            after: retry_after,
+            reason: "text cannot be sent now".to_owned(),
+        }),
         Err(SendFailure::Taken { vendor_id: Some(id) }) => Ok(vec![sent(event, &id)]),
         Err(SendFailure::Unknown | SendFailure::Taken { vendor_id: None }) => unknown(),
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Desk, Ledger};
 use crate::compliance::{Cleared, guard};
-use crate::domain::{Cause, ConsentChange, Move, Phone};
+use crate::domain::{Cause, ConsentChange, Move, Phone, RetryClass};
 use crate::store::message_mappings::{self, Message};
 use crate::store::{StoreError, opt_outs, outbound_messages};
 use crate::vendors::{OutboundText, VendorError};
@@ -25,6 +25,8 @@ pub enum SendFailure {
     /// Not now: the database, the vendor or its budget.
     #[error("try again later")]
     Unavailable {
+        /// What is waited for.
+        class: RetryClass,
         /// How long, when known.
         retry_after: Option<Duration>,
     },
@@ -48,7 +50,26 @@ pub enum SendFailure {
 impl From<StoreError> for SendFailure {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "a text was not sent: the registry cannot be read");
-        Self::Unavailable { retry_after: None }
+        Self::later()
+    }
+}
+
+impl SendFailure {
+    /// Something of our own must come first.
+    fn later() -> Self {
+        Self::Unavailable {
+            class: RetryClass::Transient,
+            retry_after: None,
+        }
+    }
+
+    /// Deliveries wait to be stored, and a STOP may be among them: nothing went
+    /// wrong with this text.
+    fn behind_the_spool() -> Self {
+        Self::Unavailable {
+            class: RetryClass::RateLimited,
+            retry_after: Some(Duration::from_secs(1)),
+        }
     }
 }
 
@@ -87,7 +108,7 @@ async fn hand_over(
         return Err(SendFailure::NotConfigured);
     };
     if !desk.spool.is_empty() {
-        return Err(SendFailure::Unavailable { retry_after: None });
+        return Err(SendFailure::behind_the_spool());
     }
     if desk.rules.own.contains(to) {
         return Err(SendFailure::Refused {
@@ -101,7 +122,7 @@ async fn hand_over(
             reason = failure.reason(),
             "a text was not sent: the ledger cannot be written"
         );
-        SendFailure::Unavailable { retry_after: None }
+        SendFailure::later()
     })?;
     let cleared = clear_and_record(desk, id, to, text, once).await?;
     let outcome = client.send(turn, &intent, cleared, text).await;
@@ -122,6 +143,11 @@ async fn clear_and_record(
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     // Holds the number's lock from here on: two runs of one text take turns too.
     let answer = guard::clear(&transaction, to).await?;
+    // Asked again, now that the registry was: PostgreSQL may have been away since
+    // the send began, and a STOP answered meanwhile.
+    if !desk.spool.is_empty() {
+        return Err(SendFailure::behind_the_spool());
+    }
     if let (true, Some(reference)) = (once, correlation)
         && let Some((state, vendor_id)) = outbound_messages::latest(&transaction, reference).await?
         && matches!(state.as_str(), "sending" | "sent" | "unknown")
@@ -144,16 +170,19 @@ fn failure(error: &VendorError) -> SendFailure {
     match error {
         VendorError::OptedOut { .. } => SendFailure::OptedOut,
         VendorError::RateLimited { retry_after } => SendFailure::Unavailable {
+            class: RetryClass::RateLimited,
             retry_after: *retry_after,
         },
         VendorError::Down { retry_after } => SendFailure::Unavailable {
+            class: RetryClass::VendorDown,
             retry_after: Some(*retry_after),
         },
         other if other.maybe_applied() => SendFailure::Unknown,
         VendorError::StillDown { retry_after, .. } => SendFailure::Unavailable {
+            class: RetryClass::VendorDown,
             retry_after: Some(*retry_after),
         },
-        VendorError::Transient { .. } | VendorError::Unauthorized => SendFailure::Unavailable { retry_after: None },
+        VendorError::Transient { .. } | VendorError::Unauthorized => SendFailure::later(),
         other => SendFailure::Refused {
             code: other.to_string(),
         },

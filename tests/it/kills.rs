@@ -88,6 +88,45 @@ async fn killed_after_the_vendor_applied_a_step_the_step_is_not_repeated() {
     }
 }
 
+/// Waits until every event has ended, and until the vendor has, too.
+async fn ended(config: &tokio_postgres::Config, vendor_ends: tokio::time::Instant) {
+    let watcher = query::connect(config).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while query::unfinished(&watcher).await > 0 || tokio::time::Instant::now() < vendor_ends {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{}",
+            query::describe(&watcher).await
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_does_not_repeat_what_the_vendor_is_still_about_to_do() {
+    let database = cluster::database().await;
+    let config = database.config();
+    let sandbox = Sandbox::start().await.unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let contact = sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let slow = std::time::Duration::from_secs(3);
+    sandbox
+        .ghl
+        .fault("POST", "/contacts/*/notes", Times::Once, Fault::Delay(slow));
+    let mut daemon = Daemon::start(&sandbox, data.path(), &config, &[]).await;
+    post_aloware(&client(), &daemon.base, &finished_call(9302, LEAD)).await;
+    sandbox
+        .wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE)
+        .await
+        .unwrap();
+    let vendor_ends = tokio::time::Instant::now() + slow * 2;
+    daemon.kill();
+    let daemon = Daemon::start(&sandbox, data.path(), &config, &[]).await;
+    ended(&config, vendor_ends).await;
+    assert_eq!(sandbox.ghl.notes(&contact).len(), 1);
+    assert!(daemon.terminate().success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sigterm_finishes_the_event_at_hand_and_exits_zero() {
     let database = cluster::database().await;
