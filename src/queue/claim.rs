@@ -87,6 +87,8 @@ pub(crate) struct Claimed {
 // `= ANY (ARRAY(SELECT …))` is an InitPlan: it cannot turn into a scan of the whole table.
 // A claim need not outlive the server: what is lost of it is claimed again. So
 // its commit waits for no disk; announcements and results, which do, follow it.
+// `processing` is for who looks: a row that an operator holds must not keep
+// everybody's claim waiting, and runs as `pending`.
 // Ages are differences of epochs: a subtraction of times fails on an infinite one
 // that somebody typed, and everybody's claim with it.
 /// Takes lanes with their next events. Public for tests that look at its plan.
@@ -124,9 +126,13 @@ e AS MATERIALIZED (
           ORDER BY t.seq LIMIT $3)) b
       ORDER BY seq LIMIT CASE WHEN u.attempts > 1 THEN 1 ELSE $3 END) x ON true),
 web AS (UPDATE webhook_events w SET status = 'processing'
-         WHERE w.id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'webhook')) AND w.status = 'pending'),
+         WHERE w.id = ANY (ARRAY(SELECT id FROM webhook_events
+                WHERE id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'webhook')) AND status = 'pending'
+                  FOR NO KEY UPDATE SKIP LOCKED))),
 txt AS (UPDATE texting_webhook_events t SET status = 'processing'
-         WHERE t.id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'texting')) AND t.status = 'pending')
+         WHERE t.id = ANY (ARRAY(SELECT id FROM texting_webhook_events
+                WHERE id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'texting')) AND status = 'pending'
+                  FOR NO KEY UPDATE SKIP LOCKED)))
 SELECT e.key, e.epoch, e.tail_seq, e.claims, e.tbl, e.id, e.seq, e.source, e.event_type, e.entity_type, e.entity_id,
        e.payload_json, e.received_at, e.attempts,
        EXISTS (SELECT 1 FROM quarantine_events q WHERE q.event_id = e.id::text AND q.event_source = e.tbl),

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claimed, ClaimedLane, claim};
-use super::complete::{FinishedLane, complete};
+use super::complete::FinishedLane;
 use super::dispatch::Engine;
 use super::lease::renew;
 use super::stops::Stops;
+use super::storing::{Stored, store, store_singly};
 use crate::store::{StoreError, within};
 
 /// Events one claim may take of a lane.
@@ -26,8 +27,7 @@ const LANES_PER_SLOT: usize = 4;
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
 pub(super) const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
-/// How long a claim or the storing of results may take. What was claimed unheard
-/// runs when its lease is over; storing results bears repeating.
+/// How long a claim may take. What was claimed unheard runs when its lease is over.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
@@ -56,6 +56,13 @@ pub(super) struct Flight<'a> {
     finished: Vec<FinishedLane>,
     storing: Option<JoinHandle<Stored>>,
     store_at: Instant,
+    /// Run, and somebody holds a row of one of them: stored one by one, so that
+    /// what finishes meanwhile need not wait for them.
+    blocked: Vec<FinishedLane>,
+    unblocking: Option<JoinHandle<Stored>>,
+    /// How many of them that is at work on.
+    unblocking_lanes: usize,
+    unblock_at: Instant,
     claiming: Option<JoinHandle<Taken>>,
     /// Whether the last claim left lanes behind.
     backlog: bool,
@@ -68,15 +75,6 @@ struct Taken {
     places: usize,
     valid_until: Instant,
     outcome: Result<Claimed, StoreError>,
-}
-
-/// How the storing of a batch ended.
-#[derive(Default)]
-struct Stored {
-    /// To be tried again.
-    unstored: Vec<FinishedLane>,
-    /// Whether a lane of the batch has more to do at once.
-    more: bool,
 }
 
 impl<'a> Flight<'a> {
@@ -92,6 +90,10 @@ impl<'a> Flight<'a> {
             finished: Vec::new(),
             storing: None,
             store_at: Instant::now(),
+            blocked: Vec::new(),
+            unblocking: None,
+            unblocking_lanes: 0,
+            unblock_at: Instant::now(),
             claiming: None,
             backlog: false,
             watermark: DateTime::UNIX_EPOCH,
@@ -101,12 +103,15 @@ impl<'a> Flight<'a> {
 
     /// Whether nothing runs, is claimed or waits to be stored.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.finished.is_empty() && self.storing.is_none() && self.claiming.is_none()
+        let stored = self.finished.is_empty() && self.storing.is_none();
+        let unblocked = self.blocked.is_empty() && self.unblocking.is_none();
+        self.running.is_empty() && stored && unblocked && self.claiming.is_none()
     }
 
     /// Places for further lanes. Results that cannot be stored take places too.
     fn room(&self) -> usize {
-        let taken = self.running.len() + self.finished.len();
+        let unstored = self.finished.len() + self.blocked.len() + self.unblocking_lanes;
+        let taken = self.running.len() + unstored;
         let per_slot = if self.engine.session.is_shared() {
             1
         } else {
@@ -202,23 +207,34 @@ impl<'a> Flight<'a> {
     /// Waits for a lane, a claim or a storing to end. True when a claim may find
     /// more than before.
     pub(super) async fn next(&mut self) -> bool {
-        let wait = self.store_at;
+        let (store_at, unblock_at) = (self.store_at, self.unblock_at);
         let held_back = self.storing.is_none() && !self.finished.is_empty();
+        let held_up = self.unblocking.is_none() && !self.blocked.is_empty();
         tokio::select! {
             Some(lane) = self.inbox.recv() => {
                 self.finished.push(lane);
                 self.backlog
             }
-            Some(stored) = ended(&mut self.storing) => {
-                if !stored.unstored.is_empty() {
-                    self.finished.extend(stored.unstored);
-                    self.store_at = Instant::now() + STORE_PAUSE;
-                }
-                stored.more || self.backlog
+            Some(stored) = ended(&mut self.storing) => self.stored(stored),
+            Some(stored) = ended(&mut self.unblocking) => {
+                self.unblocking_lanes = 0;
+                self.unblock_at = Instant::now() + STORE_PAUSE;
+                self.stored(stored)
             }
             Some(taken) = ended(&mut self.claiming) => self.took(taken),
-            () = tokio::time::sleep_until(wait), if held_back => false,
+            () = tokio::time::sleep_until(store_at), if held_back => false,
+            () = tokio::time::sleep_until(unblock_at), if held_up => false,
         }
+    }
+
+    /// Keeps what could not be stored; answers whether a claim may find more.
+    fn stored(&mut self, stored: Stored) -> bool {
+        if !stored.unstored.is_empty() {
+            self.finished.extend(stored.unstored);
+            self.store_at = Instant::now() + STORE_PAUSE;
+        }
+        self.blocked.extend(stored.blocked);
+        stored.more || self.backlog
     }
 
     /// Begins to store the results at hand, unless that is under way. While
@@ -232,6 +248,11 @@ impl<'a> Flight<'a> {
             if let Err(error) = result {
                 tracing::error!(%error, "a lane ended badly; its lease will run out");
             }
+        }
+        if self.unblocking.is_none() && !self.blocked.is_empty() && Instant::now() >= self.unblock_at {
+            let lanes = std::mem::take(&mut self.blocked);
+            self.unblocking_lanes = lanes.len();
+            self.unblocking = Some(tokio::spawn(store_singly(Arc::clone(self.engine), lanes)));
         }
         if self.finished.is_empty() || self.storing.is_some() || Instant::now() < self.store_at {
             return;
@@ -316,52 +337,4 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
             None
         }
     }
-}
-
-/// Tries once to store a batch.
-async fn store(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stored {
-    match try_complete(&engine, &batch).await {
-        Ok(more) => Stored {
-            unstored: Vec::new(),
-            more,
-        },
-        Err(error) if error.is_retryable() => {
-            tracing::warn!(%error, "storing results failed; trying again");
-            Stored {
-                unstored: batch,
-                more: false,
-            }
-        }
-        Err(error) => {
-            tracing::error!(%error, lanes = batch.len(), "results refused; storing them one by one");
-            store_singly(&engine, batch).await
-        }
-    }
-}
-
-/// One bad row must not take the others' results with it.
-async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
-    let mut all = Stored::default();
-    for lane in batch {
-        match try_complete(engine, std::slice::from_ref(&lane)).await {
-            Ok(more) => all.more |= more,
-            Err(error) if error.is_retryable() => all.unstored.push(lane),
-            Err(error) => tracing::error!(%error, lane = lane.key, "result not stored; the lane will run again"),
-        }
-    }
-    all
-}
-
-async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
-    let completing = async { complete(&engine.db.client().await?, batch).await };
-    let ours = within(ANSWER, completing).await?;
-    let fenced = batch
-        .iter()
-        .filter(|lane| !ours.runs.contains(&(lane.key, lane.epoch)))
-        .count();
-    if fenced > 0 {
-        metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
-        tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
-    }
-    Ok(ours.more)
 }

@@ -5,6 +5,7 @@ mod ages;
 mod coalescing;
 mod desk;
 mod durability;
+mod held_rows;
 mod invariants;
 mod jobs;
 mod plans;

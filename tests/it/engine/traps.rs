@@ -62,7 +62,8 @@ async fn an_event_stored_while_its_lane_is_given_back_keeps_the_lane() {
     );
 }
 
-fn delivery(n: usize, dedupe_key: String) -> NewEvent {
+/// A delivery of person 7.
+pub fn delivery(n: usize, dedupe_key: String) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
         table: if n.is_multiple_of(3) {
