@@ -94,8 +94,10 @@ impl Engine {
 
     /// Runs until `draining`, then finishes what is in flight; what is not
     /// finished after `grace` is handed back, and what cannot be stored then is
-    /// left to its lease.
+    /// left to its lease. It ends so, too, when its sweep has ended: the daemon
+    /// must not go on without it.
     pub async fn run(self: Arc<Self>, draining: CancellationToken, grace: Duration) {
+        let draining = draining.child_token();
         let sweeper = tokio::spawn(Arc::clone(&self).sweep_loop(draining.clone()));
         let mut flight = Flight::new(&self, draining.clone());
         let mut due = true;
@@ -105,6 +107,9 @@ impl Engine {
             // Lanes that are about to end join the batch.
             tokio::task::yield_now().await;
             flight.start_storing();
+            if sweeper.is_finished() {
+                draining.cancel();
+            }
             if draining.is_cancelled() {
                 let ends = *grace_ends.get_or_insert_with(|| Instant::now() + grace);
                 if flight.is_empty() || Instant::now() >= ends + HAND_BACK {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{Lab, Scripted, limits, on};
+use super::{Lab, Scripted, limits, on, script};
 use crate::support::query;
 
 /// "Nothing left" decided from a snapshot would delete the lane here.
@@ -116,6 +116,27 @@ async fn batches_that_overlap_neither_deadlock_nor_change_the_order_of_arrival()
           FROM (SELECT seq, entity_id, xmin FROM webhook_events UNION ALL SELECT seq, entity_id, xmin FROM texting_webhook_events) e
         ) o WHERE before > n";
     assert!(lab.rows(inversions).await.is_empty());
+}
+
+/// A panic in the sweep, on what PostgreSQL can hold and we cannot read, ended it for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_typed_payload_that_cannot_be_read_dies_alone_and_the_sweep_goes_on() {
+    let lab = Lab::new().await;
+    let handler = Scripted::new(script(|_, _| Ok(())));
+    let engine = lab.start(&handler, limits());
+    lab.watcher
+        .batch_execute(
+            "INSERT INTO webhook_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key)
+             VALUES ('aloware', 'Typed', 'call', 'unread', '{\"a\": 1e400}', 'unread')",
+        )
+        .await
+        .unwrap();
+    lab.until("SELECT status = 'error' FROM webhook_events").await;
+    lab.type_events(&[("next", on(2))]).await;
+    // Nobody asks for it: the sweep finds it.
+    lab.idle().await;
+    assert_eq!(lab.state("next").await["status"], "done");
+    engine.stop().await;
 }
 
 /// They would be written twice for each event, and walked by nobody.
