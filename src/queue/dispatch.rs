@@ -174,6 +174,7 @@ impl Engine {
         };
         let _slot = self.slots.acquire().await.ok();
         if trial.is_some()
+            && !stops.are_set()
             && let Err(error) = self.begin_trial(&lane).await
         {
             tracing::warn!(%error, lane = lane.key, "a trial could not begin; the lane is handed back");

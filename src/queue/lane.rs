@@ -71,6 +71,8 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         key: lane.key,
         epoch: lane.epoch,
         arrivals: lane.arrivals,
+        // Not even this claim counts, until an event is run.
+        claims: lane.claims.saturating_sub(1),
         through: 0,
         wait: None,
         events: Vec::with_capacity(lane.events.len()),
@@ -99,6 +101,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             finished.events.extend(group.iter().map(|due| hand_back(&due.event)));
             continue;
         }
+        finished.claims = 0;
         let mut ended = worker.run(group).await;
         finished.events.append(&mut ended.rows);
         finished.confirmed.append(&mut ended.confirmed);
@@ -128,7 +131,7 @@ fn release_empty(lane: &ClaimedLane, finished: &mut FinishedLane) {
     if lane.claims > 1 {
         finished.through = lane.tail_seq;
     } else {
-        finished.through = -1;
+        finished.claims = lane.claims;
         finished.wait = Some(EMPTY_WAIT);
     }
 }

@@ -1,19 +1,21 @@
 //! Traps that other queues fell into, each set here on purpose.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use df_middleware::domain::EventTable;
-use df_middleware::queue::Handler;
+use df_middleware::queue::{Handler, Limits};
 use df_middleware::store::Db;
 use df_middleware::store::ingest::{NewEvent, insert};
 use futures_util::FutureExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Lab, Scripted, limits, on, script};
-use crate::support::query;
+use crate::support::{PATIENCE, query};
 
 /// "Nothing left" decided from a snapshot would delete the lane here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,6 +139,57 @@ async fn a_typed_payload_that_cannot_be_read_dies_alone_and_the_sweep_goes_on() 
     lab.idle().await;
     assert_eq!(lab.state("next").await["status"], "done");
     engine.stop().await;
+}
+
+/// A stop is no report: the lane has shown nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_handed_back_unrun_keeps_the_count_of_its_unreported_claims() {
+    let lab = Lab::new().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let handler = Scripted::new(Arc::new(move |_, _, _| {
+        let gate = Arc::clone(&held);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(())
+        }
+        .boxed()
+    }));
+    lab.type_events(&[("one", on(1)), ("two", on(2)), ("suspect", on(3))])
+        .await;
+    // Not running: gives the rows their lanes.
+    let idle = lab.engine(Scripted::new(script(|_, _| Ok(()))), limits());
+    idle.pick_up_typed_rows().await.unwrap();
+    lab.watcher
+        .batch_execute("UPDATE event_lanes SET attempts = 2003 WHERE key = 3")
+        .await
+        .unwrap();
+    let one_slot = Limits {
+        concurrency: 1,
+        ..limits()
+    };
+    let engine = lab.start(&handler, one_slot);
+    lab.until("SELECT count(*) = 3 FROM event_lanes WHERE owner IS NOT NULL")
+        .await;
+    let deadline = Instant::now() + PATIENCE;
+    while handler.runs().is_empty() {
+        assert!(Instant::now() < deadline, "nothing runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    engine.stop.cancel();
+    gate.add_permits(9);
+    engine.task.await.unwrap();
+    assert_eq!(handler.runs().len(), 1, "the others never had their turn");
+    let lanes = lab
+        .rows("SELECT attempts, owner FROM event_lanes ORDER BY attempts")
+        .await;
+    assert_eq!(
+        lanes,
+        [
+            json!({"attempts": 0, "owner": null}),
+            json!({"attempts": 2003, "owner": null})
+        ]
+    );
 }
 
 /// They would be written twice for each event, and walked by nobody.
