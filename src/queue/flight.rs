@@ -28,9 +28,9 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
 pub(super) const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
 /// How long a claim may take. What was claimed unheard runs when its lease is over.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
-const STORE_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A lane in flight: written by the loop, cancelled by renewal or shutdown.
 struct Running {
@@ -252,7 +252,8 @@ impl<'a> Flight<'a> {
         if self.unblocking.is_none() && !self.blocked.is_empty() && Instant::now() >= self.unblock_at {
             let lanes = std::mem::take(&mut self.blocked);
             self.unblocking_lanes = lanes.len();
-            self.unblocking = Some(tokio::spawn(store_singly(Arc::clone(self.engine), lanes)));
+            let engine = Arc::clone(self.engine);
+            self.unblocking = Some(tokio::spawn(async move { store_singly(&engine, lanes).await }));
         }
         if self.finished.is_empty() || self.storing.is_some() || Instant::now() < self.store_at {
             return;
@@ -269,7 +270,8 @@ impl<'a> Flight<'a> {
             }
         }
         batch.sort_unstable_by_key(|lane| lane.key);
-        self.storing = Some(tokio::spawn(store(Arc::clone(self.engine), batch)));
+        let engine = Arc::clone(self.engine);
+        self.storing = Some(tokio::spawn(async move { store(&engine, batch).await }));
     }
 
     /// Extends the leases; ends what is no longer surely ours.

@@ -1,10 +1,10 @@
 //! Storing the results of many lanes in one commit, and one by one when a lane
 //! of them would keep the others from it.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::complete::{FinishedLane, complete};
+use super::complete::{Completed, FinishedLane, complete};
 use super::dispatch::Engine;
 use crate::store::{StoreError, within};
 
@@ -18,15 +18,24 @@ pub(super) struct Stored {
     pub(super) unstored: Vec<FinishedLane>,
     /// To be tried again one by one: somebody holds a row of one of them.
     pub(super) blocked: Vec<FinishedLane>,
+    /// Which runs, by `(key, epoch)`, were still ours and are stored.
+    pub(super) runs: HashSet<(i64, i64)>,
     /// Whether a lane of the batch has more to do at once.
     pub(super) more: bool,
 }
 
+impl Stored {
+    fn add(&mut self, completed: Completed) {
+        self.runs.extend(completed.runs);
+        self.more |= completed.more;
+    }
+}
+
 /// Tries once to store a batch.
-pub(super) async fn store(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stored {
+pub(super) async fn store(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
     let mut all = Stored::default();
-    match try_complete(&engine, &batch).await {
-        Ok(more) => all.more = more,
+    match try_complete(engine, &batch).await {
+        Ok(completed) => all.add(completed),
         Err(error) if error.is_blocked() => {
             tracing::warn!(lanes = batch.len(), "somebody holds a row; storing results one by one");
             all.blocked = batch;
@@ -44,11 +53,11 @@ pub(super) async fn store(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stor
 }
 
 /// One bad row must not take the others' results with it.
-pub(super) async fn store_singly(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stored {
+pub(super) async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
     let mut all = Stored::default();
     for lane in batch {
-        match try_complete(&engine, std::slice::from_ref(&lane)).await {
-            Ok(more) => all.more |= more,
+        match try_complete(engine, std::slice::from_ref(&lane)).await {
+            Ok(completed) => all.add(completed),
             Err(error) if error.is_blocked() => all.blocked.push(lane),
             Err(error) if error.is_retryable() => all.unstored.push(lane),
             Err(error) => tracing::error!(%error, lane = lane.key, "result not stored; the lane will run again"),
@@ -57,7 +66,7 @@ pub(super) async fn store_singly(engine: Arc<Engine>, batch: Vec<FinishedLane>) 
     all
 }
 
-async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
+async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<Completed, StoreError> {
     let completing = async { complete(&engine.db.client().await?, batch).await };
     let ours = within(ANSWER, completing).await?;
     let fenced = batch
@@ -68,5 +77,5 @@ async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, S
         metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
         tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
     }
-    Ok(ours.more)
+    Ok(ours)
 }
