@@ -133,7 +133,7 @@ impl Engine {
                 due = false;
             }
             if Instant::now() >= renew_at {
-                flight.renew().await;
+                flight.start_renewing();
                 renew_at = Instant::now() + self.limits.lease / 3;
             }
             flight.abort_overdue();

@@ -1,6 +1,6 @@
 //! The lanes in flight of one running engine: claimed, kept, given back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,7 @@ pub(super) struct Flight<'a> {
     unblocking_lanes: usize,
     unblock_at: Instant,
     claiming: Option<JoinHandle<Taken>>,
+    renewing: Option<JoinHandle<Renewed>>,
     /// Whether the last claim left lanes behind.
     backlog: bool,
     watermark: DateTime<Utc>,
@@ -75,6 +76,14 @@ struct Taken {
     places: usize,
     valid_until: Instant,
     outcome: Result<Claimed, StoreError>,
+}
+
+/// How a renewal ended.
+struct Renewed {
+    /// What it was asked for.
+    lanes: Vec<(i64, i64)>,
+    valid_until: Instant,
+    outcome: Result<HashSet<i64>, StoreError>,
 }
 
 impl<'a> Flight<'a> {
@@ -95,6 +104,7 @@ impl<'a> Flight<'a> {
             unblocking_lanes: 0,
             unblock_at: Instant::now(),
             claiming: None,
+            renewing: None,
             backlog: false,
             watermark: DateTime::UNIX_EPOCH,
             full_scan_at: Instant::now(),
@@ -204,7 +214,7 @@ impl<'a> Flight<'a> {
         });
     }
 
-    /// Waits for a lane, a claim or a storing to end. True when a claim may find
+    /// Waits for a lane, a claim, a renewal or a storing to end. True when a claim may find
     /// more than before.
     pub(super) async fn next(&mut self) -> bool {
         let (store_at, unblock_at) = (self.store_at, self.unblock_at);
@@ -222,6 +232,10 @@ impl<'a> Flight<'a> {
                 self.stored(stored)
             }
             Some(taken) = ended(&mut self.claiming) => self.took(taken),
+            Some(renewed) = ended(&mut self.renewing) => {
+                self.renewed(renewed);
+                false
+            }
             () = tokio::time::sleep_until(store_at), if held_back => false,
             () = tokio::time::sleep_until(unblock_at), if held_up => false,
         }
@@ -274,27 +288,43 @@ impl<'a> Flight<'a> {
         self.storing = Some(tokio::spawn(async move { store(&engine, batch).await }));
     }
 
-    /// Extends the leases; ends what is no longer surely ours.
-    pub(super) async fn renew(&mut self) {
+    /// Begins to extend the leases, unless that is under way.
+    pub(super) fn start_renewing(&mut self) {
         let lanes: Vec<(i64, i64)> = self.running.iter().map(|(key, lane)| (*key, lane.epoch)).collect();
-        if lanes.is_empty() {
+        if lanes.is_empty() || self.renewing.is_some() {
             return;
         }
         let valid_until = self.valid_from_now();
-        let lease = self.engine.limits.lease;
-        let renewing = async { renew(&self.engine.db.client().await?, &lanes, lease).await };
-        // The loop stands still meanwhile; it must be back before the leases end.
-        match within(lease / 2, renewing).await {
-            Ok(ours) => {
-                for (key, lane) in &self.running {
-                    if ours.contains(key) {
-                        lane.valid_until.send_replace(valid_until);
-                    } else {
-                        lane.abort.cancel();
-                    }
-                }
+        let engine = Arc::clone(self.engine);
+        self.renewing = Some(tokio::spawn(async move {
+            let lease = engine.limits.lease;
+            let renewing = async { renew(&engine.db.client().await?, &lanes, lease).await };
+            // There must be time for another try before the leases end.
+            let outcome = within(ANSWER.min(lease / 2), renewing).await;
+            Renewed {
+                lanes,
+                valid_until,
+                outcome,
             }
-            Err(error) => tracing::warn!(%error, "lease renewal failed; trying again"),
+        }));
+    }
+
+    /// Ends what is no longer surely ours.
+    fn renewed(&self, renewed: Renewed) {
+        let ours = match renewed.outcome {
+            Ok(ours) => ours,
+            Err(error) => return tracing::warn!(%error, "lease renewal failed; trying again"),
+        };
+        for (key, epoch) in renewed.lanes {
+            // Given back meanwhile, and perhaps taken again.
+            let Some(lane) = self.running.get(&key).filter(|lane| lane.epoch == epoch) else {
+                continue;
+            };
+            if ours.contains(&key) {
+                lane.valid_until.send_replace(renewed.valid_until);
+            } else {
+                lane.abort.cancel();
+            }
         }
     }
 
@@ -335,7 +365,7 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
-            tracing::error!(%error, "a claim or the storing of results ended badly; leases will run out");
+            tracing::error!(%error, "a task of the engine ended badly; leases will run out");
             None
         }
     }
