@@ -11,6 +11,7 @@ mod jobs;
 mod plans;
 mod refreshes;
 mod retries;
+mod rounds;
 mod traps;
 mod vendors_away;
 
@@ -104,6 +105,13 @@ async fn keep_alive(session: Arc<Session>, stop: CancellationToken) {
         beat.tick().await;
         session.touched(Instant::now(), Some(Instant::now()), false);
     }
+}
+
+/// An engine that is not running, in a process that is alive.
+pub fn alive(engine: Arc<Engine>) -> Arc<Engine> {
+    engine.session().touched(Instant::now(), Some(Instant::now()), false);
+    tokio::spawn(keep_alive(engine.session(), CancellationToken::new()));
+    engine
 }
 
 /// Short times, so that a test sees many of them.

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Lab, Scripted, limits, on, script};
+use super::{Lab, Scripted, alive, limits, on, script};
 use crate::support::{PATIENCE, query};
 
 /// "Nothing left" decided from a snapshot would delete the lane here.
@@ -32,7 +32,7 @@ async fn an_event_stored_while_its_lane_is_given_back_keeps_the_lane() {
         .boxed()
     }));
     lab.type_events(&[("one", on(1))]).await;
-    let engine = lab.engine(handler as Arc<dyn Handler>, limits());
+    let engine = alive(lab.engine(handler as Arc<dyn Handler>, limits()));
     let run = tokio::spawn(async move { engine.run_once(1).await.unwrap() });
     lab.until("SELECT status = 'processing' FROM webhook_events").await;
 
