@@ -161,7 +161,10 @@ async fn a_lane_handed_back_unrun_keeps_the_count_of_its_unreported_claims() {
     let idle = lab.engine(Scripted::new(script(|_, _| Ok(()))), limits());
     idle.pick_up_typed_rows().await.unwrap();
     lab.watcher
-        .batch_execute("UPDATE event_lanes SET attempts = 2003 WHERE key = 3")
+        .batch_execute(
+            "UPDATE event_lanes SET attempts = 2003 WHERE key = 3;
+             UPDATE event_lanes SET ready_at = now() + interval '1 hour' WHERE key > 1",
+        )
         .await
         .unwrap();
     let one_slot = Limits {
@@ -169,13 +172,19 @@ async fn a_lane_handed_back_unrun_keeps_the_count_of_its_unreported_claims() {
         ..limits()
     };
     let engine = lab.start(&handler, one_slot);
-    lab.until("SELECT count(*) = 3 FROM event_lanes WHERE owner IS NOT NULL")
-        .await;
     let deadline = Instant::now() + PATIENCE;
     while handler.runs().is_empty() {
         assert!(Instant::now() < deadline, "nothing runs");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // The slot is taken when the others come.
+    lab.watcher
+        .batch_execute("UPDATE event_lanes SET ready_at = now() WHERE key > 1")
+        .await
+        .unwrap();
+    engine.engine.wake().notify_one();
+    lab.until("SELECT count(*) = 3 FROM event_lanes WHERE owner IS NOT NULL")
+        .await;
     engine.stop.cancel();
     gate.add_permits(9);
     engine.task.await.unwrap();
