@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
+use super::trial::Standing;
 use crate::domain::{Event, EventTable};
 use crate::store::StoreError;
 
@@ -25,6 +26,13 @@ pub(crate) struct ClaimedLane {
     /// Claims in a row that nobody reported back, this one included.
     pub(crate) claims: i16,
     pub(crate) events: Vec<ClaimedEvent>,
+}
+
+impl ClaimedLane {
+    /// Whether it runs on trial only.
+    pub(super) fn is_suspect(&self) -> bool {
+        Standing::of(self.claims) == Standing::Suspect
+    }
 }
 
 /// One event of a claimed lane.

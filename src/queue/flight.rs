@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::claim::{Claimed, ClaimedLane, claim};
 use super::complete::FinishedLane;
 use super::dispatch::Engine;
+use super::lane;
 use super::lease::renew;
 use super::stops::Stops;
 use super::storing::{Stored, store, store_singly};
@@ -32,9 +33,15 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
 pub(super) const STORE_PAUSE: Duration = Duration::from_millis(250);
 
+/// One in so many places may be held by a lane on trial, of which one runs at a time.
+const PLACES_PER_SUSPECT: usize = 4;
+/// How long further ones are let go for.
+const SUSPECT_WAIT: Duration = Duration::from_secs(1);
+
 /// A lane in flight: written by the loop, cancelled by renewal or shutdown.
 struct Running {
     epoch: i64,
+    suspect: bool,
     /// By our own clock the lease holds this long: started before the statement
     /// that took or renewed it. Past it the lane may be somebody else's. The
     /// lane's run looks at it.
@@ -118,16 +125,19 @@ impl<'a> Flight<'a> {
         self.running.is_empty() && stored && unblocked && self.claiming.is_none()
     }
 
-    /// Places for further lanes. Results that cannot be stored take places too.
-    fn room(&self) -> usize {
-        let unstored = self.finished.len() + self.blocked.len() + self.unblocking_lanes;
-        let taken = self.running.len() + unstored;
+    fn places(&self) -> usize {
         let per_slot = if self.engine.session.is_shared() {
             1
         } else {
             LANES_PER_SLOT
         };
-        (self.engine.limits.concurrency * per_slot).saturating_sub(taken)
+        self.engine.limits.concurrency * per_slot
+    }
+
+    /// Places for further lanes. Results that cannot be stored take places too.
+    fn room(&self) -> usize {
+        let unstored = self.finished.len() + self.blocked.len() + self.unblocking_lanes;
+        self.places().saturating_sub(self.running.len() + unstored)
     }
 
     /// Begins to take lanes into the free places, unless that is under way or
@@ -171,7 +181,7 @@ impl<'a> Flight<'a> {
                 }
                 self.backlog = claimed.lanes.len() >= taken.places;
                 for lane in claimed.lanes {
-                    self.start(lane, taken.valid_until);
+                    self.admit(lane, taken.valid_until);
                 }
                 self.backlog
             }
@@ -188,11 +198,23 @@ impl<'a> Flight<'a> {
         Instant::now() + self.engine.limits.lease.mul_f64(0.9)
     }
 
+    /// Runs a lane, or lets it go for a while: after a crash loop there may be
+    /// more suspects than places, and everybody else would wait for them.
+    fn admit(&mut self, lane: ClaimedLane, valid_until: Instant) {
+        let held = self.running.values().filter(|running| running.suspect).count();
+        if lane.is_suspect() && held >= (self.places() / PLACES_PER_SUSPECT).max(1) {
+            self.finished.push(lane::postpone(lane, SUSPECT_WAIT));
+        } else {
+            self.start(lane, valid_until);
+        }
+    }
+
     fn start(&mut self, lane: ClaimedLane, valid_until: Instant) {
         let abort = CancellationToken::new();
         let (valid_until, lease) = watch::channel(valid_until);
         let running = Running {
             epoch: lane.epoch,
+            suspect: lane.is_suspect(),
             valid_until,
             abort: abort.clone(),
         };

@@ -67,18 +67,7 @@ pub struct Report {
 
 /// Runs a claimed lane and says what to store.
 pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &RetryPolicy, stops: &Stops) -> FinishedLane {
-    let mut finished = FinishedLane {
-        key: lane.key,
-        epoch: lane.epoch,
-        arrivals: lane.arrivals,
-        // Not even this claim counts, until an event is run.
-        claims: lane.claims.saturating_sub(1),
-        through: 0,
-        wait: None,
-        events: Vec::with_capacity(lane.events.len()),
-        confirmed: Vec::new(),
-        trial: None,
-    };
+    let mut finished = unrun(&lane);
     if lane.events.is_empty() {
         release_empty(&lane, &mut finished);
         return finished;
@@ -119,6 +108,31 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
         .last()
         .map_or(0, |event| event.seq);
     finished
+}
+
+/// Lets a claimed lane go for a while, unrun.
+pub(super) fn postpone(lane: ClaimedLane, wait: Duration) -> FinishedLane {
+    let mut finished = unrun(&lane);
+    let events = lane.events.into_iter().map(|event| hand_back(&event.open().0));
+    finished.events = events.collect();
+    finished.wait = Some(wait);
+    finished
+}
+
+/// What there is to store of a lane before anything of it ran.
+fn unrun(lane: &ClaimedLane) -> FinishedLane {
+    FinishedLane {
+        key: lane.key,
+        epoch: lane.epoch,
+        arrivals: lane.arrivals,
+        // Not even this claim counts, until an event is run.
+        claims: lane.claims.saturating_sub(1),
+        through: 0,
+        wait: None,
+        events: Vec::with_capacity(lane.events.len()),
+        confirmed: Vec::new(),
+        trial: None,
+    }
 }
 
 fn is_closed(event: &FinishedEvent) -> bool {

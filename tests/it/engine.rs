@@ -12,6 +12,7 @@ mod plans;
 mod refreshes;
 mod retries;
 mod rounds;
+mod suspects;
 mod traps;
 mod vendors_away;
 
