@@ -34,8 +34,9 @@ pub(super) async fn enqueue_texting_pending(
 
 async fn make_due(request: &HttpRequest, state: &State, table: EventTable) -> Result<HttpResponse, Problem> {
     auth::require_jobs(request, &state.settings)?;
-    let client = state.db.client().await?;
+    // Before a connection is held: it takes one of its own.
     state.engine.pick_up_typed_rows().await?;
+    let client = state.db.client().await?;
     let enqueued = events::make_due(&client, table).await?;
     let pending = events::pending(&client, table).await?;
     drop(client);

@@ -24,8 +24,9 @@ pub struct RetryPolicy {
 pub(crate) struct History {
     /// Failed runs so far that burned an attempt.
     pub(crate) attempts: i16,
-    /// Its age, if a run of it has failed before.
-    pub(crate) failing_for: Option<Duration>,
+    pub(crate) age: Duration,
+    /// Whether a run of it has failed before this one.
+    pub(crate) failed_before: bool,
     /// It is not given up while a retry may cure it.
     pub(crate) must_arrive: bool,
 }
@@ -38,7 +39,16 @@ impl History {
     }
 
     fn past(&self, policy: &RetryPolicy) -> bool {
-        self.failing_for.is_some_and(|age| age > policy.max_age)
+        self.failed_before && self.age > policy.max_age
+    }
+
+    /// A wait that ends when the event is as old as it may become: its person's
+    /// other events wait, too. It is tried once more then.
+    fn bounded(&self, policy: &RetryPolicy, wait: Duration) -> Duration {
+        if self.must_arrive {
+            return wait;
+        }
+        wait.min(policy.max_age.saturating_sub(self.age).max(policy.base))
     }
 }
 
@@ -74,8 +84,8 @@ pub fn delay(policy: &RetryPolicy, attempt: i16, roll: f64) -> Duration {
     Duration::from_secs_f64(bounded * (0.5 + roll.clamp(0.0, 1.0) / 2.0))
 }
 
-/// Decides an event's fate. A vendor that names a moment is obeyed; waiting
-/// for a vendor burns no attempt, only time.
+/// Decides an event's fate. A vendor that names a moment is obeyed, as far as
+/// the event's age allows; waiting for a vendor burns no attempt, only time.
 pub(crate) fn fate(policy: &RetryPolicy, failure: &Failure, event: History, roll: f64) -> Fate {
     let Failure::Retry { class, after, .. } = failure else {
         let attempts = event.attempts.saturating_add(1);
@@ -97,7 +107,7 @@ pub(crate) fn fate(policy: &RetryPolicy, failure: &Failure, event: History, roll
     };
     let overdue = used_up || event.past(policy);
     Fate::Again {
-        wait,
+        wait: event.bounded(policy, wait),
         attempts,
         overdue,
     }
@@ -119,7 +129,8 @@ mod tests {
     fn tried(attempts: i16, failing_for: Option<u64>) -> History {
         History {
             attempts,
-            failing_for: failing_for.map(Duration::from_secs),
+            age: Duration::from_secs(failing_for.unwrap_or(0)),
+            failed_before: failing_for.is_some(),
             must_arrive: false,
         }
     }
@@ -184,6 +195,33 @@ mod tests {
                 "a first failure never kills: {class:?}"
             );
         }
+    }
+
+    #[test]
+    fn no_wait_outlasts_the_age_an_event_may_reach_but_that_of_what_must_arrive() {
+        let named = Duration::from_secs(200_000);
+        let failure = Failure::Retry {
+            class: RetryClass::RateLimited,
+            after: Some(named),
+            reason: "x".into(),
+        };
+        let waits = |event| match fate(&POLICY, &failure, event, 0.0) {
+            Fate::Again { wait, .. } => wait,
+            Fate::Dead { .. } => Duration::MAX,
+        };
+        let first = |age| History {
+            failed_before: false,
+            ..tried(0, Some(age))
+        };
+        assert_eq!(waits(first(400)), Duration::from_secs(86_000), "a first failure's, too");
+        assert_eq!(waits(tried(3, Some(86_000))), Duration::from_secs(400));
+        assert_eq!(waits(tried(3, Some(86_399))), POLICY.base, "never at once");
+        assert_eq!(waits(first(90_000)), POLICY.base);
+        let must = History {
+            must_arrive: true,
+            ..tried(3, Some(86_000))
+        };
+        assert_eq!(waits(must), named);
     }
 
     #[test]

@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::claim::{ClaimedLane, Want, claim};
-use super::complete::{FinishedLane, complete};
+use super::complete::FinishedLane;
 use super::dispatch::Engine;
-use super::flight::{EVENTS_PER_LANE, WATERMARK_SLACK};
+use super::flight::{ANSWER, EVENTS_PER_LANE, STORE_PAUSE, WATERMARK_SLACK};
 use super::stops::Stops;
+use super::storing::{store, store_singly};
 use crate::domain::EventStatus;
-use crate::store::StoreError;
+use crate::store::{StoreError, within};
 
 /// What one round did.
 #[derive(Clone, Copy, Debug)]
@@ -39,17 +39,34 @@ pub struct Round {
 impl Engine {
     /// Claims and runs up to `limit` lanes, no more than the slots can take
     /// within one lease; answers how many events were closed and how many of
-    /// their runs failed.
+    /// their runs failed. Takes nothing while the running engine would not.
     ///
     /// # Errors
     /// When the claim or the storing of results fails.
     pub async fn run_once(&self, limit: u32) -> Result<(u64, u64), StoreError> {
-        // Rows typed by hand a moment ago are asked for, too.
-        self.pick_up_typed_rows().await?;
-        let slots = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
-        let want = self.want(i64::from(limit.min(slots)), 1, DateTime::<Utc>::MIN_UTC);
-        let round = self.round(want).await?;
-        Ok((round.done, round.failed))
+        let round = async {
+            if self.draining.is_cancelled() || !self.session().may_claim(Instant::now()) {
+                return Ok((0, 0));
+            }
+            // Rows typed by hand a moment ago are asked for, too.
+            self.pick_up_typed_rows().await?;
+            let slots = u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX);
+            let want = self.want(i64::from(limit.min(slots)), 1, DateTime::<Utc>::MIN_UTC);
+            let round = self.round(want).await?;
+            Ok((round.done, round.failed))
+        };
+        self.rounds.track_future(round).await
+    }
+
+    /// Waits for the rounds under way, which begin no further event by now:
+    /// hurries them at `grace_ends` and gives up at `last`.
+    pub(super) async fn rounds_end(&self, grace_ends: Instant, last: Instant) {
+        self.rounds.close();
+        tokio::select! {
+            () = self.rounds.wait() => return,
+            () = tokio::time::sleep_until(grace_ends) => self.abort.cancel(),
+        }
+        tokio::time::timeout_at(last, self.rounds.wait()).await.ok();
     }
 
     /// Claims up to `lanes` lanes that became ready after `since`, with as many of
@@ -63,35 +80,59 @@ impl Engine {
 
     async fn round(&self, want: Want) -> Result<Round, StoreError> {
         let lease_ends = Instant::now() + self.limits.lease.mul_f64(0.9);
-        let client = self.db.client().await?;
         let began = Instant::now();
-        let claimed = claim(&client, self.session().id(), want).await?;
+        let claiming = async { claim(&self.db.client().await?, self.session().id(), want).await };
+        let claimed = within(ANSWER, claiming).await?;
         let claim = began.elapsed();
-        drop(client);
         let next_since = claimed.oldest.map_or(want.since, |oldest| oldest - WATERMARK_SLACK);
         let finished = self.run_all(claimed.lanes, lease_ends).await;
-        let (mut complete_took, mut ours) = (Duration::ZERO, HashSet::new());
-        if !finished.is_empty() {
-            let client = self.db.client().await?;
-            let began = Instant::now();
-            ours = complete(&client, &finished).await?.runs;
-            complete_took = began.elapsed();
-        }
-        let (done, failed) = count(&finished, &ours);
+        let lanes = finished.len();
+        let events = counts(&finished);
+        let began = Instant::now();
+        let runs = self.store_all(finished, lease_ends).await?;
+        let complete = began.elapsed();
+        let ours = events.into_iter().filter(|(run, ..)| runs.contains(run));
+        let (done, failed) = ours.fold((0, 0), |sum, (_, done, failed)| (sum.0 + done, sum.1 + failed));
         Ok(Round {
             claim,
-            complete: complete_took,
-            lanes: finished.len(),
+            complete,
+            lanes,
             done,
             failed,
             next_since,
         })
     }
 
+    /// Stores the results, however often it takes until the leases end; answers
+    /// which runs were still ours.
+    async fn store_all(&self, mut lanes: Vec<FinishedLane>, until: Instant) -> Result<HashSet<(i64, i64)>, StoreError> {
+        let mut runs = HashSet::new();
+        let mut singly = false;
+        while !lanes.is_empty() {
+            let stored = if singly {
+                store_singly(self, lanes).await
+            } else {
+                store(self, lanes).await
+            };
+            runs.extend(stored.runs);
+            singly = !stored.blocked.is_empty();
+            lanes = stored.unstored;
+            lanes.extend(stored.blocked);
+            if lanes.is_empty() {
+                break;
+            }
+            if Instant::now() >= until {
+                return Err(StoreError::Unavailable);
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+        Ok(runs)
+    }
+
     async fn run_all(&self, lanes: Vec<ClaimedLane>, lease_ends: Instant) -> Vec<FinishedLane> {
         let stops = Stops {
-            draining: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            draining: self.draining.clone(),
+            abort: self.abort.child_token(),
             lease: watch::Sender::new(lease_ends).subscribe(),
             session: self.session(),
         };
@@ -114,16 +155,16 @@ impl Engine {
     }
 }
 
-/// The runs that were stored: done and failed. A lane that was taken over
-/// meanwhile is another worker's to count.
-fn count(finished: &[FinishedLane], ours: &HashSet<(i64, i64)>) -> (u64, u64) {
-    let ran = finished
-        .iter()
-        .filter(|lane| ours.contains(&(lane.key, lane.epoch)))
-        .flat_map(|lane| &lane.events)
-        .filter(|event| !event.log.is_empty());
-    ran.fold((0, 0), |(done, failed), event| match event.status {
-        EventStatus::Done => (done + 1, failed),
-        EventStatus::Error | EventStatus::Pending | EventStatus::Processing => (done, failed + 1),
-    })
+/// How many events of each run, by `(key, epoch)`, were done and how many failed.
+/// A run that was taken over meanwhile is another worker's to count.
+fn counts(finished: &[FinishedLane]) -> Vec<((i64, i64), u64, u64)> {
+    let lanes = finished.iter().map(|lane| {
+        let ran = lane.events.iter().filter(|event| !event.log.is_empty());
+        let (done, failed) = ran.fold((0, 0), |(done, failed), event| match event.status {
+            EventStatus::Done => (done + 1, failed),
+            EventStatus::Error | EventStatus::Pending | EventStatus::Processing => (done, failed + 1),
+        });
+        ((lane.key, lane.epoch), done, failed)
+    });
+    lanes.collect()
 }

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
+use super::trial::Standing;
 use crate::domain::{Event, EventTable};
 use crate::store::StoreError;
 
@@ -27,6 +28,13 @@ pub(crate) struct ClaimedLane {
     pub(crate) events: Vec<ClaimedEvent>,
 }
 
+impl ClaimedLane {
+    /// Whether it runs on trial only.
+    pub(super) fn is_suspect(&self) -> bool {
+        Standing::of(self.claims) == Standing::Suspect
+    }
+}
+
 /// One event of a claimed lane.
 #[derive(Debug)]
 pub(crate) struct ClaimedEvent {
@@ -34,8 +42,10 @@ pub(crate) struct ClaimedEvent {
     event: Event,
     payload: Vec<u8>,
     pub(crate) quarantined: bool,
-    /// Its age by the database's clock, if a run of it has failed before.
-    pub(crate) failing_for: Option<Duration>,
+    /// Its age by the database's clock.
+    pub(crate) age: Duration,
+    /// Whether a run of it has failed before.
+    pub(crate) failed_before: bool,
 }
 
 impl ClaimedEvent {
@@ -87,6 +97,8 @@ pub(crate) struct Claimed {
 // `= ANY (ARRAY(SELECT …))` is an InitPlan: it cannot turn into a scan of the whole table.
 // A claim need not outlive the server: what is lost of it is claimed again. So
 // its commit waits for no disk; announcements and results, which do, follow it.
+// `processing` is for who looks: a row that an operator holds must not keep
+// everybody's claim waiting, and runs as `pending`.
 // Ages are differences of epochs: a subtraction of times fails on an infinite one
 // that somebody typed, and everybody's claim with it.
 /// Takes lanes with their next events. Public for tests that look at its plan.
@@ -107,8 +119,8 @@ e AS MATERIALIZED (
       SELECT * FROM (
         (SELECT 'webhook' AS tbl, w.id, w.seq, w.source, w.event_type, w.entity_type, w.entity_id, w.payload_json,
                 w.received_at, w.attempts,
-                CASE WHEN w.error_message IS NOT NULL
-                     THEN extract(epoch FROM now()) - extract(epoch FROM coalesce(w.opened_at, w.received_at)) END AS failing_for
+                extract(epoch FROM now()) - extract(epoch FROM coalesce(w.opened_at, w.received_at)) AS age,
+                w.error_message IS NOT NULL AS failed_before
            FROM webhook_events w
           WHERE w.order_key = u.key AND w.seq >= u.head_seq AND w.processed_at IS NULL
             AND w.status IN ('pending', 'processing')
@@ -116,22 +128,26 @@ e AS MATERIALIZED (
         UNION ALL
         (SELECT 'texting', t.id, t.seq, 'texting', t.event_type, t.entity_type, coalesce(t.entity_id, ''), t.payload_json,
                 t.received_at, t.attempts,
-                CASE WHEN t.error_message IS NOT NULL
-                     THEN extract(epoch FROM now()) - extract(epoch FROM coalesce(t.opened_at, t.received_at)) END
+                extract(epoch FROM now()) - extract(epoch FROM coalesce(t.opened_at, t.received_at)),
+                t.error_message IS NOT NULL
            FROM texting_webhook_events t
           WHERE t.order_key = u.key AND t.seq >= u.head_seq AND t.processed_at IS NULL
             AND t.status IN ('pending', 'processing')
           ORDER BY t.seq LIMIT $3)) b
       ORDER BY seq LIMIT CASE WHEN u.attempts > 1 THEN 1 ELSE $3 END) x ON true),
 web AS (UPDATE webhook_events w SET status = 'processing'
-         WHERE w.id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'webhook')) AND w.status = 'pending'),
+         WHERE w.id = ANY (ARRAY(SELECT id FROM webhook_events
+                WHERE id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'webhook')) AND status = 'pending'
+                  FOR NO KEY UPDATE SKIP LOCKED))),
 txt AS (UPDATE texting_webhook_events t SET status = 'processing'
-         WHERE t.id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'texting')) AND t.status = 'pending')
+         WHERE t.id = ANY (ARRAY(SELECT id FROM texting_webhook_events
+                WHERE id = ANY (ARRAY(SELECT id FROM e WHERE tbl = 'texting')) AND status = 'pending'
+                  FOR NO KEY UPDATE SKIP LOCKED)))
 SELECT e.key, e.epoch, e.tail_seq, e.claims, e.tbl, e.id, e.seq, e.source, e.event_type, e.entity_type, e.entity_id,
        e.payload_json, e.received_at, e.attempts,
        EXISTS (SELECT 1 FROM quarantine_events q WHERE q.event_id = e.id::text AND q.event_source = e.tbl),
        (SELECT min(ready_at) FROM c), e.arrivals, (SELECT set_config('synchronous_commit', 'off', true)),
-       e.failing_for::float8
+       e.age::float8, e.failed_before
   FROM e ORDER BY e.key, e.seq";
 
 /// Takes lanes. A lane may come back without events: it must be released, for
@@ -196,8 +212,7 @@ fn claimed_event(row: &Row) -> Result<Option<ClaimedEvent>, StoreError> {
         event,
         payload: row.get::<_, Unread<'_>>(11).0.to_vec(),
         quarantined: row.get(14),
-        failing_for: row
-            .get::<_, Option<f64>>(18)
-            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        age: Duration::try_from_secs_f64(row.get(18)).unwrap_or_default(),
+        failed_before: row.get(19),
     }))
 }

@@ -21,8 +21,10 @@ pub(crate) struct FinishedLane {
     pub(crate) epoch: i64,
     /// `arrivals` as of the claim: more than that now means more to do.
     pub(crate) arrivals: i64,
-    /// Highest sequence number that is finished; 0 = none, -1 = the claim
-    /// brought no events and the lane is only let go.
+    /// Claims in a row that nobody reported back, as the lane is to remember
+    /// them: 0 once an event of it was run.
+    pub(crate) claims: i16,
+    /// Highest sequence number that is finished; 0 = none.
     pub(crate) through: i64,
     /// When the lane may run again, if an event of it must wait.
     pub(crate) wait: Option<Duration>,
@@ -56,10 +58,10 @@ pub(crate) struct FinishedEvent {
 // index of everything that waits.
 /// Stores the results of lanes and gives them back. Public as `CLAIM` is.
 pub const COMPLETE: &str = "
-WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[])
-                          AS f(key, epoch, through, wait, arrivals)),
+WITH fin AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $25::bigint[], $29::smallint[])
+                          AS f(key, epoch, through, wait, arrivals, claims)),
 lk AS MATERIALIZED (
-  SELECT l.key, l.epoch, f.through, f.wait,
+  SELECT l.key, l.epoch, f.wait, f.claims,
          l.tail_seq <= f.through AND l.arrivals = f.arrivals AND f.wait IS NULL AS empty
     FROM event_lanes l JOIN fin f ON l.key = f.key AND l.epoch = f.epoch
    WHERE l.key = ANY ($1) ORDER BY l.key FOR UPDATE OF l),
@@ -106,7 +108,7 @@ del AS (
   DELETE FROM event_lanes l WHERE l.key = ANY (ARRAY(SELECT key FROM lk WHERE empty))),
 upd AS (
   UPDATE event_lanes l SET ready_at = now() + coalesce(lk.wait, 0) * interval '1 second', owner = NULL,
-         attempts = CASE WHEN lk.through < 0 THEN l.attempts ELSE 0 END
+         attempts = lk.claims
     FROM lk WHERE l.key = lk.key AND NOT lk.empty AND l.key = ANY (ARRAY(SELECT key FROM lk WHERE NOT empty)))
 SELECT key, epoch, NOT empty AND wait IS NULL FROM lk";
 
@@ -181,6 +183,7 @@ pub(crate) async fn complete<C: GenericClient>(client: &C, finished: &[FinishedL
                 &log_epochs,
                 // Time-ordered: new rows share a page of the index.
                 &logs.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
+                &finished.iter().map(|l| l.claims).collect::<Vec<_>>(),
             ],
         )
         .await?;

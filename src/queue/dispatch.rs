@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::backoff::RetryPolicy;
 use super::claim::{ClaimedLane, Want};
@@ -57,6 +58,12 @@ pub struct Engine {
     slots: Arc<Semaphore>,
     /// One permit: suspects wait here, before they wait for a slot.
     trials: Arc<Semaphore>,
+    /// The running engine drains, or its sweep has ended.
+    pub(super) draining: CancellationToken,
+    /// The grace is over.
+    pub(super) abort: CancellationToken,
+    /// Rounds asked for by hand: the engine ends after them.
+    pub(super) rounds: TaskTracker,
 }
 
 impl std::fmt::Debug for Engine {
@@ -79,6 +86,9 @@ impl Engine {
             wake: Arc::new(Notify::new()),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
             trials: Arc::new(Semaphore::new(1)),
+            draining: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            rounds: TaskTracker::new(),
         }
     }
 
@@ -92,10 +102,12 @@ impl Engine {
         Arc::clone(&self.session)
     }
 
-    /// Runs until `draining`, then finishes what is in flight; what is not
+    /// Runs until `stop`, then finishes what is in flight; what is not
     /// finished after `grace` is handed back, and what cannot be stored then is
-    /// left to its lease.
-    pub async fn run(self: Arc<Self>, draining: CancellationToken, grace: Duration) {
+    /// left to its lease. It ends so, too, when its sweep has ended: the daemon
+    /// must not go on without it.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
+        let draining = self.draining.clone();
         let sweeper = tokio::spawn(Arc::clone(&self).sweep_loop(draining.clone()));
         let mut flight = Flight::new(&self, draining.clone());
         let mut due = true;
@@ -105,6 +117,9 @@ impl Engine {
             // Lanes that are about to end join the batch.
             tokio::task::yield_now().await;
             flight.start_storing();
+            if stop.is_cancelled() || sweeper.is_finished() {
+                draining.cancel();
+            }
             if draining.is_cancelled() {
                 let ends = *grace_ends.get_or_insert_with(|| Instant::now() + grace);
                 if flight.is_empty() || Instant::now() >= ends + HAND_BACK {
@@ -112,12 +127,13 @@ impl Engine {
                 }
                 if Instant::now() >= ends {
                     flight.abort_all();
+                    self.abort.cancel();
                 }
             } else if due && flight.start_claiming() {
                 due = false;
             }
             if Instant::now() >= renew_at {
-                flight.renew().await;
+                flight.start_renewing();
                 renew_at = Instant::now() + self.limits.lease / 3;
             }
             flight.abort_overdue();
@@ -136,9 +152,11 @@ impl Engine {
                 more = flight.next() => due |= more,
                 () = self.wake.notified() => due = true,
                 () = tokio::time::sleep_until(wake_at) => due = true,
-                () = draining.cancelled(), if grace_ends.is_none() => {}
+                () = stop.cancelled(), if grace_ends.is_none() => {}
             }
         }
+        let ends = grace_ends.unwrap_or_else(Instant::now);
+        self.rounds_end(ends, ends + HAND_BACK).await;
         if let Err(error) = sweeper.await {
             tracing::error!(%error, "sweep task ended badly");
         }
@@ -169,6 +187,7 @@ impl Engine {
         };
         let _slot = self.slots.acquire().await.ok();
         if trial.is_some()
+            && !stops.are_set()
             && let Err(error) = self.begin_trial(&lane).await
         {
             tracing::warn!(%error, lane = lane.key, "a trial could not begin; the lane is handed back");

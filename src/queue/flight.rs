@@ -1,6 +1,6 @@
 //! The lanes in flight of one running engine: claimed, kept, given back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claimed, ClaimedLane, claim};
-use super::complete::{FinishedLane, complete};
+use super::complete::FinishedLane;
 use super::dispatch::Engine;
+use super::lane;
 use super::lease::renew;
 use super::stops::Stops;
+use super::storing::{Stored, store, store_singly};
 use crate::store::{StoreError, within};
 
 /// Events one claim may take of a lane.
@@ -26,15 +28,20 @@ const LANES_PER_SLOT: usize = 4;
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(30);
 /// Slow commits may make a lane ready this far in the past.
 pub(super) const WATERMARK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
-/// How long a claim or the storing of results may take. What was claimed unheard
-/// runs when its lease is over; storing results bears repeating.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long a claim may take. What was claimed unheard runs when its lease is over.
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two tries to store results while PostgreSQL is away.
-const STORE_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// One in so many places may be held by a lane on trial, of which one runs at a time.
+const PLACES_PER_SUSPECT: usize = 4;
+/// How long further ones are let go for.
+const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
 /// A lane in flight: written by the loop, cancelled by renewal or shutdown.
 struct Running {
     epoch: i64,
+    suspect: bool,
     /// By our own clock the lease holds this long: started before the statement
     /// that took or renewed it. Past it the lane may be somebody else's. The
     /// lane's run looks at it.
@@ -56,7 +63,15 @@ pub(super) struct Flight<'a> {
     finished: Vec<FinishedLane>,
     storing: Option<JoinHandle<Stored>>,
     store_at: Instant,
+    /// Run, and somebody holds a row of one of them: stored one by one, so that
+    /// what finishes meanwhile need not wait for them.
+    blocked: Vec<FinishedLane>,
+    unblocking: Option<JoinHandle<Stored>>,
+    /// How many of them that is at work on.
+    unblocking_lanes: usize,
+    unblock_at: Instant,
     claiming: Option<JoinHandle<Taken>>,
+    renewing: Option<JoinHandle<Renewed>>,
     /// Whether the last claim left lanes behind.
     backlog: bool,
     watermark: DateTime<Utc>,
@@ -70,13 +85,12 @@ struct Taken {
     outcome: Result<Claimed, StoreError>,
 }
 
-/// How the storing of a batch ended.
-#[derive(Default)]
-struct Stored {
-    /// To be tried again.
-    unstored: Vec<FinishedLane>,
-    /// Whether a lane of the batch has more to do at once.
-    more: bool,
+/// How a renewal ended.
+struct Renewed {
+    /// What it was asked for.
+    lanes: Vec<(i64, i64)>,
+    valid_until: Instant,
+    outcome: Result<HashSet<i64>, StoreError>,
 }
 
 impl<'a> Flight<'a> {
@@ -92,7 +106,12 @@ impl<'a> Flight<'a> {
             finished: Vec::new(),
             storing: None,
             store_at: Instant::now(),
+            blocked: Vec::new(),
+            unblocking: None,
+            unblocking_lanes: 0,
+            unblock_at: Instant::now(),
             claiming: None,
+            renewing: None,
             backlog: false,
             watermark: DateTime::UNIX_EPOCH,
             full_scan_at: Instant::now(),
@@ -101,18 +120,24 @@ impl<'a> Flight<'a> {
 
     /// Whether nothing runs, is claimed or waits to be stored.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.finished.is_empty() && self.storing.is_none() && self.claiming.is_none()
+        let stored = self.finished.is_empty() && self.storing.is_none();
+        let unblocked = self.blocked.is_empty() && self.unblocking.is_none();
+        self.running.is_empty() && stored && unblocked && self.claiming.is_none()
     }
 
-    /// Places for further lanes. Results that cannot be stored take places too.
-    fn room(&self) -> usize {
-        let taken = self.running.len() + self.finished.len();
+    fn places(&self) -> usize {
         let per_slot = if self.engine.session.is_shared() {
             1
         } else {
             LANES_PER_SLOT
         };
-        (self.engine.limits.concurrency * per_slot).saturating_sub(taken)
+        self.engine.limits.concurrency * per_slot
+    }
+
+    /// Places for further lanes. Results that cannot be stored take places too.
+    fn room(&self) -> usize {
+        let unstored = self.finished.len() + self.blocked.len() + self.unblocking_lanes;
+        self.places().saturating_sub(self.running.len() + unstored)
     }
 
     /// Begins to take lanes into the free places, unless that is under way or
@@ -156,7 +181,7 @@ impl<'a> Flight<'a> {
                 }
                 self.backlog = claimed.lanes.len() >= taken.places;
                 for lane in claimed.lanes {
-                    self.start(lane, taken.valid_until);
+                    self.admit(lane, taken.valid_until);
                 }
                 self.backlog
             }
@@ -173,11 +198,23 @@ impl<'a> Flight<'a> {
         Instant::now() + self.engine.limits.lease.mul_f64(0.9)
     }
 
+    /// Runs a lane, or lets it go for a while: after a crash loop there may be
+    /// more suspects than places, and everybody else would wait for them.
+    fn admit(&mut self, lane: ClaimedLane, valid_until: Instant) {
+        let held = self.running.values().filter(|running| running.suspect).count();
+        if lane.is_suspect() && held >= (self.places() / PLACES_PER_SUSPECT).max(1) {
+            self.finished.push(lane::postpone(lane, SUSPECT_WAIT));
+        } else {
+            self.start(lane, valid_until);
+        }
+    }
+
     fn start(&mut self, lane: ClaimedLane, valid_until: Instant) {
         let abort = CancellationToken::new();
         let (valid_until, lease) = watch::channel(valid_until);
         let running = Running {
             epoch: lane.epoch,
+            suspect: lane.is_suspect(),
             valid_until,
             abort: abort.clone(),
         };
@@ -199,26 +236,41 @@ impl<'a> Flight<'a> {
         });
     }
 
-    /// Waits for a lane, a claim or a storing to end. True when a claim may find
+    /// Waits for a lane, a claim, a renewal or a storing to end. True when a claim may find
     /// more than before.
     pub(super) async fn next(&mut self) -> bool {
-        let wait = self.store_at;
+        let (store_at, unblock_at) = (self.store_at, self.unblock_at);
         let held_back = self.storing.is_none() && !self.finished.is_empty();
+        let held_up = self.unblocking.is_none() && !self.blocked.is_empty();
         tokio::select! {
             Some(lane) = self.inbox.recv() => {
                 self.finished.push(lane);
                 self.backlog
             }
-            Some(stored) = ended(&mut self.storing) => {
-                if !stored.unstored.is_empty() {
-                    self.finished.extend(stored.unstored);
-                    self.store_at = Instant::now() + STORE_PAUSE;
-                }
-                stored.more || self.backlog
+            Some(stored) = ended(&mut self.storing) => self.stored(stored),
+            Some(stored) = ended(&mut self.unblocking) => {
+                self.unblocking_lanes = 0;
+                self.unblock_at = Instant::now() + STORE_PAUSE;
+                self.stored(stored)
             }
             Some(taken) = ended(&mut self.claiming) => self.took(taken),
-            () = tokio::time::sleep_until(wait), if held_back => false,
+            Some(renewed) = ended(&mut self.renewing) => {
+                self.renewed(renewed);
+                false
+            }
+            () = tokio::time::sleep_until(store_at), if held_back => false,
+            () = tokio::time::sleep_until(unblock_at), if held_up => false,
         }
+    }
+
+    /// Keeps what could not be stored; answers whether a claim may find more.
+    fn stored(&mut self, stored: Stored) -> bool {
+        if !stored.unstored.is_empty() {
+            self.finished.extend(stored.unstored);
+            self.store_at = Instant::now() + STORE_PAUSE;
+        }
+        self.blocked.extend(stored.blocked);
+        stored.more || self.backlog
     }
 
     /// Begins to store the results at hand, unless that is under way. While
@@ -232,6 +284,12 @@ impl<'a> Flight<'a> {
             if let Err(error) = result {
                 tracing::error!(%error, "a lane ended badly; its lease will run out");
             }
+        }
+        if self.unblocking.is_none() && !self.blocked.is_empty() && Instant::now() >= self.unblock_at {
+            let lanes = std::mem::take(&mut self.blocked);
+            self.unblocking_lanes = lanes.len();
+            let engine = Arc::clone(self.engine);
+            self.unblocking = Some(tokio::spawn(async move { store_singly(&engine, lanes).await }));
         }
         if self.finished.is_empty() || self.storing.is_some() || Instant::now() < self.store_at {
             return;
@@ -248,30 +306,47 @@ impl<'a> Flight<'a> {
             }
         }
         batch.sort_unstable_by_key(|lane| lane.key);
-        self.storing = Some(tokio::spawn(store(Arc::clone(self.engine), batch)));
+        let engine = Arc::clone(self.engine);
+        self.storing = Some(tokio::spawn(async move { store(&engine, batch).await }));
     }
 
-    /// Extends the leases; ends what is no longer surely ours.
-    pub(super) async fn renew(&mut self) {
+    /// Begins to extend the leases, unless that is under way.
+    pub(super) fn start_renewing(&mut self) {
         let lanes: Vec<(i64, i64)> = self.running.iter().map(|(key, lane)| (*key, lane.epoch)).collect();
-        if lanes.is_empty() {
+        if lanes.is_empty() || self.renewing.is_some() {
             return;
         }
         let valid_until = self.valid_from_now();
-        let lease = self.engine.limits.lease;
-        let renewing = async { renew(&self.engine.db.client().await?, &lanes, lease).await };
-        // The loop stands still meanwhile; it must be back before the leases end.
-        match within(lease / 2, renewing).await {
-            Ok(ours) => {
-                for (key, lane) in &self.running {
-                    if ours.contains(key) {
-                        lane.valid_until.send_replace(valid_until);
-                    } else {
-                        lane.abort.cancel();
-                    }
-                }
+        let engine = Arc::clone(self.engine);
+        self.renewing = Some(tokio::spawn(async move {
+            let lease = engine.limits.lease;
+            let renewing = async { renew(&engine.db.client().await?, &lanes, lease).await };
+            // There must be time for another try before the leases end.
+            let outcome = within(ANSWER.min(lease / 2), renewing).await;
+            Renewed {
+                lanes,
+                valid_until,
+                outcome,
             }
-            Err(error) => tracing::warn!(%error, "lease renewal failed; trying again"),
+        }));
+    }
+
+    /// Ends what is no longer surely ours.
+    fn renewed(&self, renewed: Renewed) {
+        let ours = match renewed.outcome {
+            Ok(ours) => ours,
+            Err(error) => return tracing::warn!(%error, "lease renewal failed; trying again"),
+        };
+        for (key, epoch) in renewed.lanes {
+            // Given back meanwhile, and perhaps taken again.
+            let Some(lane) = self.running.get(&key).filter(|lane| lane.epoch == epoch) else {
+                continue;
+            };
+            if ours.contains(&key) {
+                lane.valid_until.send_replace(renewed.valid_until);
+            } else {
+                lane.abort.cancel();
+            }
         }
     }
 
@@ -312,56 +387,8 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
-            tracing::error!(%error, "a claim or the storing of results ended badly; leases will run out");
+            tracing::error!(%error, "a task of the engine ended badly; leases will run out");
             None
         }
     }
-}
-
-/// Tries once to store a batch.
-async fn store(engine: Arc<Engine>, batch: Vec<FinishedLane>) -> Stored {
-    match try_complete(&engine, &batch).await {
-        Ok(more) => Stored {
-            unstored: Vec::new(),
-            more,
-        },
-        Err(error) if error.is_retryable() => {
-            tracing::warn!(%error, "storing results failed; trying again");
-            Stored {
-                unstored: batch,
-                more: false,
-            }
-        }
-        Err(error) => {
-            tracing::error!(%error, lanes = batch.len(), "results refused; storing them one by one");
-            store_singly(&engine, batch).await
-        }
-    }
-}
-
-/// One bad row must not take the others' results with it.
-async fn store_singly(engine: &Engine, batch: Vec<FinishedLane>) -> Stored {
-    let mut all = Stored::default();
-    for lane in batch {
-        match try_complete(engine, std::slice::from_ref(&lane)).await {
-            Ok(more) => all.more |= more,
-            Err(error) if error.is_retryable() => all.unstored.push(lane),
-            Err(error) => tracing::error!(%error, lane = lane.key, "result not stored; the lane will run again"),
-        }
-    }
-    all
-}
-
-async fn try_complete(engine: &Engine, batch: &[FinishedLane]) -> Result<bool, StoreError> {
-    let completing = async { complete(&engine.db.client().await?, batch).await };
-    let ours = within(ANSWER, completing).await?;
-    let fenced = batch
-        .iter()
-        .filter(|lane| !ours.runs.contains(&(lane.key, lane.epoch)))
-        .count();
-    if fenced > 0 {
-        metrics::counter!("lanes_fenced_total").increment(u64::try_from(fenced).unwrap_or(0));
-        tracing::warn!(fenced, "lanes were taken over meanwhile; their results were dropped");
-    }
-    Ok(ours.more)
 }

@@ -69,16 +69,7 @@ pub struct Report {
 
 /// Runs a claimed lane and says what to store.
 pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &RetryPolicy, stops: &Stops) -> FinishedLane {
-    let mut finished = FinishedLane {
-        key: lane.key,
-        epoch: lane.epoch,
-        arrivals: lane.arrivals,
-        through: 0,
-        wait: None,
-        events: Vec::with_capacity(lane.events.len()),
-        confirmed: Vec::new(),
-        trial: None,
-    };
+    let mut finished = unrun(&lane);
     if lane.events.is_empty() {
         release_empty(&lane, &mut finished);
         return finished;
@@ -102,6 +93,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             finished.events.extend(group.iter().map(|due| hand_back(&due.event)));
             continue;
         }
+        finished.claims = 0;
         let mut ended = worker.run(group).await;
         finished.events.append(&mut ended.rows);
         finished.confirmed.append(&mut ended.confirmed);
@@ -121,6 +113,31 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
     finished
 }
 
+/// Lets a claimed lane go for a while, unrun.
+pub(super) fn postpone(lane: ClaimedLane, wait: Duration) -> FinishedLane {
+    let mut finished = unrun(&lane);
+    let events = lane.events.into_iter().map(|event| hand_back(&event.open().0));
+    finished.events = events.collect();
+    finished.wait = Some(wait);
+    finished
+}
+
+/// What there is to store of a lane before anything of it ran.
+fn unrun(lane: &ClaimedLane) -> FinishedLane {
+    FinishedLane {
+        key: lane.key,
+        epoch: lane.epoch,
+        arrivals: lane.arrivals,
+        // Not even this claim counts, until an event is run.
+        claims: lane.claims.saturating_sub(1),
+        through: 0,
+        wait: None,
+        events: Vec::with_capacity(lane.events.len()),
+        confirmed: Vec::new(),
+        trial: None,
+    }
+}
+
 fn is_closed(event: &FinishedEvent) -> bool {
     matches!(event.status, EventStatus::Done | EventStatus::Error)
 }
@@ -131,7 +148,7 @@ fn release_empty(lane: &ClaimedLane, finished: &mut FinishedLane) {
     if lane.claims > 1 {
         finished.through = lane.tail_seq;
     } else {
-        finished.through = -1;
+        finished.claims = lane.claims;
         finished.wait = Some(EMPTY_WAIT);
     }
 }

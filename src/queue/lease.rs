@@ -8,11 +8,15 @@ use deadpool_postgres::GenericClient;
 
 use crate::store::StoreError;
 
+// Locks in the order in which results and deliveries lock, too.
 /// Renews leases. Public as `CLAIM` is.
 pub const RENEW: &str = "
+WITH ours AS MATERIALIZED (
+  SELECT l.key FROM event_lanes l JOIN unnest($1::bigint[], $2::bigint[]) AS r(key, epoch)
+      ON l.key = r.key AND l.epoch = r.epoch
+   WHERE l.key = ANY ($1) ORDER BY l.key FOR UPDATE OF l)
 UPDATE event_lanes l SET ready_at = now() + $3::float8 * interval '1 second'
-  FROM unnest($1::bigint[], $2::bigint[]) AS r(key, epoch)
- WHERE l.key = r.key AND l.epoch = r.epoch AND l.key = ANY ($1)
+ WHERE l.key = ANY (ARRAY(SELECT key FROM ours))
 RETURNING l.key, (SELECT set_config('synchronous_commit', 'off', true))";
 
 /// Extends the leases of `(key, epoch)` pairs and answers the keys still ours.

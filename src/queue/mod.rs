@@ -22,6 +22,7 @@ mod lease;
 mod session;
 mod settle;
 mod stops;
+mod storing;
 mod sweep;
 mod trial;
 

@@ -17,18 +17,20 @@ pub(super) struct Due {
     /// False: the payload is beyond what we read, and the event has none.
     pub(super) readable: bool,
     pub(super) quarantined: bool,
-    failing_for: Option<Duration>,
+    age: Duration,
+    failed_before: bool,
 }
 
 impl Due {
     pub(super) fn open(claimed: ClaimedEvent) -> Self {
-        let (quarantined, failing_for) = (claimed.quarantined, claimed.failing_for);
+        let (quarantined, age, failed_before) = (claimed.quarantined, claimed.age, claimed.failed_before);
         let (event, readable) = claimed.open();
         Self {
             event,
             readable,
             quarantined,
-            failing_for,
+            age,
+            failed_before,
         }
     }
 
@@ -40,7 +42,8 @@ impl Due {
     pub(super) fn history(&self, handler: &dyn Handler) -> History {
         History {
             attempts: self.event.attempts,
-            failing_for: self.failing_for,
+            age: self.age,
+            failed_before: self.failed_before,
             must_arrive: handler.must_arrive(&self.event),
         }
     }

@@ -27,13 +27,19 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the same statement can succeed when tried again: connection
-    /// loss, serialisation failures, deadlocks, shutdown.
+    /// loss, serialisation failures, deadlocks, rows that others hold, shutdown.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Pool(_) | Self::Unavailable | Self::Silent => true,
             Self::Statement(error) => is_retryable(error),
             Self::LeaseLost | Self::Corrupt(_) => false,
         }
+    }
+
+    /// Whether somebody held a row of it for too long: what shares the statement
+    /// with that row could be done without it.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 }
 
@@ -46,6 +52,7 @@ fn is_retryable(error: &tokio_postgres::Error) -> bool {
         Some(code) => {
             *code == SqlState::T_R_SERIALIZATION_FAILURE
                 || *code == SqlState::T_R_DEADLOCK_DETECTED
+                || *code == SqlState::LOCK_NOT_AVAILABLE
                 || code.code().starts_with("57P")
                 || code.code().starts_with("08")
                 || code.code().starts_with("53")

@@ -94,6 +94,7 @@ pub async fn locate<C: GenericClient>(client: &C, id: Uuid) -> Result<Option<(Ev
     Ok(Some((table, status)))
 }
 
+// The lane is locked before the event, as the claim and the storing of results do.
 /// Sets a finished event to pending, with its lane, so that it runs again; one
 /// that waits for its next attempt is made due.
 ///
@@ -106,18 +107,23 @@ pub async fn replay<C: GenericClient>(client: &C, id: Uuid) -> Result<Changed, S
     let name = table_name(table);
     let source = table.as_str();
     let text = format!(
-        "WITH e AS (
-           UPDATE {name} SET status = 'pending' WHERE id = $1 AND status IN ('pending', 'done', 'error')
-              AND NOT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1::text AND event_source = '{source}')
-           RETURNING order_key, seq),
+        "WITH e AS MATERIALIZED (
+           SELECT id, order_key, seq FROM {name} WHERE id = $1 AND status IN ('pending', 'done', 'error')
+              AND NOT EXISTS (SELECT 1 FROM quarantine_events WHERE event_id = $1::text AND event_source = '{source}')),
          lane AS (
            INSERT INTO event_lanes (key, ready_at, head_seq, tail_seq)
            SELECT order_key, now(), seq, seq FROM e WHERE order_key IS NOT NULL
            ON CONFLICT (key) DO UPDATE SET tail_seq = greatest(event_lanes.tail_seq, excluded.tail_seq),
                   head_seq = least(event_lanes.head_seq, excluded.head_seq), arrivals = event_lanes.arrivals + 1,
                   ready_at = CASE WHEN event_lanes.owner IS NULL THEN least(event_lanes.ready_at, excluded.ready_at)
-                                  ELSE event_lanes.ready_at END)
-         SELECT count(*) FROM e"
+                                  ELSE event_lanes.ready_at END
+           RETURNING key),
+         opened AS (
+           UPDATE {name} SET status = 'pending'
+            WHERE id = ANY (ARRAY(SELECT id FROM e WHERE (SELECT count(*) FROM lane) >= 0))
+              AND status IN ('pending', 'done', 'error')
+           RETURNING id)
+         SELECT count(*) FROM opened"
     );
     let statement = client.prepare_cached(&text).await?;
     let changed: i64 = client.query_one(&statement, &[&id]).await?.get(0);

@@ -29,7 +29,11 @@ const PROOF: Duration = Duration::from_secs(1);
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
 /// What the server may think of a client that went away without a word: its
 /// locks would keep everybody else from the same rows, for hours by default.
-const LIMITS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '15s';
+///
+/// A row that somebody holds, an operator in psql say, must hold up nobody who
+/// waits for another: a statement locks many rows and would keep them meanwhile.
+const LIMITS: &str =
+    "SET statement_timeout = '60s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '15s';
 SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 /// Serialises migrations of daemons that boot at the same moment.
 const MIGRATION_LOCK: i64 = 0x6466_6d77;
@@ -156,7 +160,9 @@ impl Connect for AtHome {
 pub async fn migrate(db: &Db) -> anyhow::Result<()> {
     let mut client = db.client().await?;
     // A migration may take long, and so may waiting for another daemon's.
-    client.batch_execute("SET statement_timeout = 0").await?;
+    client
+        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        .await?;
     client
         .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
         .await?;

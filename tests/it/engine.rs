@@ -5,11 +5,14 @@ mod ages;
 mod coalescing;
 mod desk;
 mod durability;
+mod held_rows;
 mod invariants;
 mod jobs;
 mod plans;
 mod refreshes;
 mod retries;
+mod rounds;
+mod suspects;
 mod traps;
 mod vendors_away;
 
@@ -103,6 +106,13 @@ async fn keep_alive(session: Arc<Session>, stop: CancellationToken) {
         beat.tick().await;
         session.touched(Instant::now(), Some(Instant::now()), false);
     }
+}
+
+/// An engine that is not running, in a process that is alive.
+pub fn alive(engine: Arc<Engine>) -> Arc<Engine> {
+    engine.session().touched(Instant::now(), Some(Instant::now()), false);
+    tokio::spawn(keep_alive(engine.session(), CancellationToken::new()));
+    engine
 }
 
 /// Short times, so that a test sees many of them.

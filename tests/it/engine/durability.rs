@@ -8,7 +8,7 @@ use df_middleware::store::Db;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Lab, Scripted, limits, on, script};
+use super::{Lab, Scripted, alive, limits, on, script};
 use crate::support::binary::Daemon;
 use crate::support::{PATIENCE, client, cluster, finished_call, post_aloware, query};
 
@@ -71,7 +71,7 @@ async fn invariant_1_the_haste_of_claims_does_not_reach_the_commits_of_ingest() 
     lab.type_events(&[("one", on(1))]).await;
     let db = Db::new(lab.database.config(), 1).unwrap();
     let handler = Scripted::new(script(|_, _| Ok(())));
-    let engine = lab.engine_on(db.clone(), handler, limits());
+    let engine = alive(lab.engine_on(db.clone(), handler, limits()));
     assert_eq!(engine.run_once(10).await.unwrap(), (1, 0));
     // The one connection there is: it has claimed and completed.
     let row = db

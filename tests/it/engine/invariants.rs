@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Lab, Scripted, limits, on};
+use super::{Lab, Scripted, alive, limits, on};
 use crate::support::{PATIENCE, TestApp, finished_call, post_texting, query, text};
 
 const LEAD: &str = "+16195550144";
@@ -113,7 +113,7 @@ async fn invariant_4_the_result_of_a_worker_that_lost_its_lease_changes_nothing(
         lease: Duration::from_secs(600),
         ..limits()
     };
-    let late = lab.engine(Arc::clone(&handler) as Arc<dyn Handler>, long);
+    let late = alive(lab.engine(Arc::clone(&handler) as Arc<dyn Handler>, long));
     let late = tokio::spawn(async move { late.run_once(1).await.unwrap() });
     lab.until("SELECT status = 'processing' FROM webhook_events").await;
     // Another process finds the lease run out, and takes the lane.

@@ -91,8 +91,9 @@ fn results(keys: &[i64], epochs: &[i64], seqs: &[i64]) -> String {
     .join(", ");
     let log = format!("{seqs}, {whose}, {}, {none}, {}, {none}", each("2026-01-01"), each("e"));
     format!(
-        "{lanes}, {events}, {log}, '{{}}', '{{}}', '{{}}', {}, {epochs}, {epochs}, {ids}",
-        each("1")
+        "{lanes}, {events}, {log}, '{{}}', '{{}}', '{{}}', {}, {epochs}, {epochs}, {ids}, {}",
+        each("1"),
+        each("0")
     )
 }
 

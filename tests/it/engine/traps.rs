@@ -1,19 +1,21 @@
 //! Traps that other queues fell into, each set here on purpose.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use df_middleware::domain::EventTable;
-use df_middleware::queue::Handler;
+use df_middleware::queue::{Handler, Limits};
 use df_middleware::store::Db;
 use df_middleware::store::ingest::{NewEvent, insert};
 use futures_util::FutureExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Lab, Scripted, limits, on};
-use crate::support::query;
+use super::{Lab, Scripted, alive, limits, on, script};
+use crate::support::{PATIENCE, query};
 
 /// "Nothing left" decided from a snapshot would delete the lane here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +32,7 @@ async fn an_event_stored_while_its_lane_is_given_back_keeps_the_lane() {
         .boxed()
     }));
     lab.type_events(&[("one", on(1))]).await;
-    let engine = lab.engine(handler as Arc<dyn Handler>, limits());
+    let engine = alive(lab.engine(handler as Arc<dyn Handler>, limits()));
     let run = tokio::spawn(async move { engine.run_once(1).await.unwrap() });
     lab.until("SELECT status = 'processing' FROM webhook_events").await;
 
@@ -62,7 +64,8 @@ async fn an_event_stored_while_its_lane_is_given_back_keeps_the_lane() {
     );
 }
 
-fn delivery(n: usize, dedupe_key: String) -> NewEvent {
+/// A delivery of person 7.
+pub fn delivery(n: usize, dedupe_key: String) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
         table: if n.is_multiple_of(3) {
@@ -115,6 +118,87 @@ async fn batches_that_overlap_neither_deadlock_nor_change_the_order_of_arrival()
           FROM (SELECT seq, entity_id, xmin FROM webhook_events UNION ALL SELECT seq, entity_id, xmin FROM texting_webhook_events) e
         ) o WHERE before > n";
     assert!(lab.rows(inversions).await.is_empty());
+}
+
+/// A panic in the sweep, on what PostgreSQL can hold and we cannot read, ended it for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_typed_payload_that_cannot_be_read_dies_alone_and_the_sweep_goes_on() {
+    let lab = Lab::new().await;
+    let handler = Scripted::new(script(|_, _| Ok(())));
+    let engine = lab.start(&handler, limits());
+    lab.watcher
+        .batch_execute(
+            "INSERT INTO webhook_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key)
+             VALUES ('aloware', 'Typed', 'call', 'unread', '{\"a\": 1e400}', 'unread')",
+        )
+        .await
+        .unwrap();
+    lab.until("SELECT status = 'error' FROM webhook_events").await;
+    lab.type_events(&[("next", on(2))]).await;
+    // Nobody asks for it: the sweep finds it.
+    lab.idle().await;
+    assert_eq!(lab.state("next").await["status"], "done");
+    engine.stop().await;
+}
+
+/// A stop is no report: the lane has shown nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_handed_back_unrun_keeps_the_count_of_its_unreported_claims() {
+    let lab = Lab::new().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let handler = Scripted::new(Arc::new(move |_, _, _| {
+        let gate = Arc::clone(&held);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(())
+        }
+        .boxed()
+    }));
+    lab.type_events(&[("one", on(1)), ("two", on(2)), ("suspect", on(3))])
+        .await;
+    // Not running: gives the rows their lanes.
+    let idle = lab.engine(Scripted::new(script(|_, _| Ok(()))), limits());
+    idle.pick_up_typed_rows().await.unwrap();
+    lab.watcher
+        .batch_execute(
+            "UPDATE event_lanes SET attempts = 2003 WHERE key = 3;
+             UPDATE event_lanes SET ready_at = now() + interval '1 hour' WHERE key > 1",
+        )
+        .await
+        .unwrap();
+    let one_slot = Limits {
+        concurrency: 1,
+        ..limits()
+    };
+    let engine = lab.start(&handler, one_slot);
+    let deadline = Instant::now() + PATIENCE;
+    while handler.runs().is_empty() {
+        assert!(Instant::now() < deadline, "nothing runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The slot is taken when the others come.
+    lab.watcher
+        .batch_execute("UPDATE event_lanes SET ready_at = now() WHERE key > 1")
+        .await
+        .unwrap();
+    engine.engine.wake().notify_one();
+    lab.until("SELECT count(*) = 3 FROM event_lanes WHERE owner IS NOT NULL")
+        .await;
+    engine.stop.cancel();
+    gate.add_permits(9);
+    engine.task.await.unwrap();
+    assert_eq!(handler.runs().len(), 1, "the others never had their turn");
+    let lanes = lab
+        .rows("SELECT attempts, owner FROM event_lanes ORDER BY attempts")
+        .await;
+    assert_eq!(
+        lanes,
+        [
+            json!({"attempts": 0, "owner": null}),
+            json!({"attempts": 2003, "owner": null})
+        ]
+    );
 }
 
 /// They would be written twice for each event, and walked by nobody.
