@@ -231,8 +231,11 @@ impl Spool {
     /// # Errors
     /// When the file is full or cannot be written.
     pub async fn set_aside(&self, record: Record) -> io::Result<()> {
-        let (path, limit) = (self.0.path.with_file_name("refused"), self.0.limit);
+        let spool = self.clone();
         tokio::task::spawn_blocking(move || {
+            let (path, limit) = (spool.0.path.with_file_name("refused"), spool.0.limit);
+            // One at a time: what is cut off below must be one's own.
+            let _turn = spool.0.file.lock().unwrap_or_else(PoisonError::into_inner);
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
             let (bytes, before) = (record.encode()?, file.metadata()?.len());
             if before + bytes.len() as u64 > limit {
