@@ -20,6 +20,8 @@ use crate::domain::Source;
 
 /// How often a daemon that waits for the file asks for it.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// Most records of one read: who takes turns with its reader waits no longer.
+const MAX_RECORDS: usize = 1024;
 
 /// The file. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -209,7 +211,7 @@ impl Spool {
         let mut file = File::open(&self.0.path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut reader = BufReader::new(file.take(self.pending_bytes().saturating_sub(from)));
-        while records.is_empty() || at - from < max_bytes {
+        while records.is_empty() || (at - from < max_bytes && records.len() < MAX_RECORDS) {
             match next(&mut reader)? {
                 Next::Whole(record, bytes) => {
                     records.push(record);
