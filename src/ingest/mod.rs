@@ -4,9 +4,11 @@
 
 mod batch;
 mod consent;
+mod drain;
 mod keys;
 pub mod normalise;
 mod outbox;
+mod tables;
 
 pub use batch::{Ack, Ingest, IngestError};
 pub use keys::stored_order_key;

@@ -20,6 +20,8 @@ use crate::domain::Source;
 
 /// How often a daemon that waits for the file asks for it.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// Most records of one read: who takes turns with its reader waits no longer.
+const MAX_RECORDS: usize = 1024;
 
 /// The file. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -209,7 +211,7 @@ impl Spool {
         let mut file = File::open(&self.0.path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut reader = BufReader::new(file.take(self.pending_bytes().saturating_sub(from)));
-        while records.is_empty() || at - from < max_bytes {
+        while records.is_empty() || (at - from < max_bytes && records.len() < MAX_RECORDS) {
             match next(&mut reader)? {
                 Next::Whole(record, bytes) => {
                     records.push(record);
@@ -231,8 +233,11 @@ impl Spool {
     /// # Errors
     /// When the file is full or cannot be written.
     pub async fn set_aside(&self, record: Record) -> io::Result<()> {
-        let (path, limit) = (self.0.path.with_file_name("refused"), self.0.limit);
+        let spool = self.clone();
         tokio::task::spawn_blocking(move || {
+            let (path, limit) = (spool.0.path.with_file_name("refused"), spool.0.limit);
+            // One at a time: what is cut off below must be one's own.
+            let _turn = spool.0.file.lock().unwrap_or_else(PoisonError::into_inner);
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
             let (bytes, before) = (record.encode()?, file.metadata()?.len());
             if before + bytes.len() as u64 > limit {

@@ -167,3 +167,19 @@ async fn what_is_set_aside_is_bounded_too() {
     let bytes = std::fs::metadata(dir.path().join("refused")).unwrap().len();
     assert!(bytes <= 300, "{bytes}");
 }
+
+#[tokio::test]
+async fn what_is_set_aside_at_the_same_time_is_set_aside_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::open(dir.path(), 300).unwrap();
+    let all: tokio::task::JoinSet<_> = (0..64)
+        .map(|n| {
+            let spool = spool.clone();
+            async move { spool.set_aside(record(n)).await }
+        })
+        .collect();
+    let kept = all.join_all().await.iter().filter(|kept| kept.is_ok()).count();
+    assert!(kept > 0);
+    let bytes = std::fs::metadata(dir.path().join("refused")).unwrap().len();
+    assert!(bytes <= 300, "{kept} were kept in {bytes} bytes");
+}

@@ -1,5 +1,5 @@
-//! A spool that runs full while PostgreSQL is away: who is refused, with what,
-//! and that nothing accepted is lost.
+//! A spool that fills while PostgreSQL is away: who is refused, with what, that
+//! nothing accepted is lost, and that it empties whatever else arrives.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use df_middleware::embedded::{self, Options};
 use df_middleware::sandbox::Sandbox;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     self, GHL_SECRET, PATIENCE, contact_event, finished_call, post_aloware, post_texting, query, settings_with, text,
@@ -77,6 +79,72 @@ async fn a_full_spool_refuses_ghl_first_then_texting_and_aloware_not_yet_and_los
         200,
         "there is room again"
     );
+    app.stop().await;
+    drop(watcher);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_empties_under_a_steady_stream_and_each_person_s_texts_keep_their_order() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let home = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let options = || Options::new(home.path().join("pg"), std::env::vars_os());
+    let server = embedded::start(options()).await.unwrap();
+    let settings = settings_with(&sandbox, home.path(), &[]);
+    let db = app::open_database(server.config(), 4).await.unwrap();
+    let app = App::start(settings, db, TcpListener::bind("127.0.0.1:0").unwrap())
+        .await
+        .unwrap();
+    let (client, base) = (support::client(), format!("http://{}", app.address()));
+    server.stop().await.unwrap();
+
+    let enough = CancellationToken::new();
+    let stream: JoinSet<_> = (0..8)
+        .map(|person| {
+            let (client, base, enough) = (client.clone(), base.clone(), enough.clone());
+            async move {
+                let phone = format!("+1619555{:04}", 2000 + person);
+                let mut sent = 0;
+                while !enough.is_cancelled() {
+                    let body = text("message.received", &format!("s{person}-{sent}"), &phone, "steady");
+                    assert_eq!(post_texting(&client, &base, &body).await.status(), 200);
+                    sent += 1;
+                }
+                sent
+            }
+        })
+        .collect();
+    let spooled = async || {
+        let health = client.get(format!("{base}/api/health")).send().await.unwrap();
+        health.json::<Value>().await.unwrap()["spoolBytes"].as_u64().unwrap()
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while spooled().await < 100_000 {
+        assert!(tokio::time::Instant::now() < deadline, "the spool takes nothing");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let server = embedded::start(options()).await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while spooled().await > 0 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the stream keeps the spool filled"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    enough.cancel();
+    let sent: i64 = stream.join_all().await.into_iter().sum();
+    let watcher = query::connect(&server.config()).await;
+    let stored = "SELECT count(*) FROM texting_webhook_events";
+    assert_eq!(watcher.query_one(stored, &[]).await.unwrap().get::<_, i64>(0), sent);
+    let overtaken = "SELECT count(*) FROM (
+        SELECT seq - lag(seq) OVER (PARTITION BY order_key
+            ORDER BY split_part(payload_json->'message'->>'id', '-', 2)::int) AS step FROM texting_webhook_events) steps
+         WHERE step < 0";
+    assert_eq!(watcher.query_one(overtaken, &[]).await.unwrap().get::<_, i64>(0), 0);
     app.stop().await;
     drop(watcher);
     server.stop().await.unwrap();

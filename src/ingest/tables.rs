@@ -1,0 +1,175 @@
+//! One batch into the tables, on behalf of the group commit and of the spool's
+//! drain. What PostgreSQL refuses in any form is set aside, so that it holds
+//! nobody up.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::consent;
+use super::keys::phone_key;
+use super::normalise::Prepared;
+use crate::domain::{AlowareContactId, GhlContactId, Phone, Source};
+use crate::store::ingest::{NewEvent, insert};
+use crate::store::spool::{Record, Spool};
+use crate::store::{Db, StoreError, contact_mappings, within};
+
+/// How long one commit may take; its outcome is unknown then.
+const COMMIT: Duration = Duration::from_secs(3);
+
+/// The way into the tables.
+#[derive(Clone)]
+pub(super) struct Tables {
+    pub(super) db: Db,
+    pub(super) spool: Spool,
+    /// Rung after each commit that stored something.
+    pub(super) wake: Arc<Notify>,
+}
+
+impl Tables {
+    /// Stores events; one that PostgreSQL refuses is stored in another form or
+    /// set aside, so that it holds nobody up. Fails only while the database is
+    /// away, or when what it refuses cannot be set aside.
+    pub(super) async fn store_all(
+        &self,
+        events: &mut [Prepared],
+        patience: Duration,
+    ) -> Result<HashSet<String>, StoreError> {
+        match self.store_patiently(events, patience).await {
+            Err(error) if !error.is_retryable() => {
+                tracing::error!(%error, deliveries = events.len(), "batch refused; storing one by one");
+                let mut new = HashSet::new();
+                for event in events {
+                    new.extend(self.store_single(event, patience).await?);
+                }
+                Ok(new)
+            }
+            stored => stored,
+        }
+    }
+
+    async fn store_single(&self, event: &mut Prepared, patience: Duration) -> Result<HashSet<String>, StoreError> {
+        let mut plainer = false;
+        let refusal = loop {
+            match self.store_patiently(std::slice::from_mut(event), patience).await {
+                Err(error) if !error.is_retryable() => {
+                    tracing::error!(%error, event.id = %event.row.id, "delivery refused by the database");
+                    if plainer {
+                        break error;
+                    }
+                    plainer = true;
+                    write_anew(event);
+                }
+                stored => return stored,
+            }
+        };
+        match self.spool.set_aside(record(event)).await {
+            Ok(()) => {
+                metrics::counter!("deliveries_set_aside_total").increment(1);
+                Ok(HashSet::from([event.row.dedupe_key.clone()]))
+            }
+            Err(error) => {
+                // Kept nowhere: nobody may hear that it is stored.
+                tracing::error!(%error, "a refused delivery could not be set aside");
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Tries until the patience ends; an ambiguous commit is made safe by dedupe.
+    async fn store_patiently(
+        &self,
+        events: &mut [Prepared],
+        patience: Duration,
+    ) -> Result<HashSet<String>, StoreError> {
+        let give_up = Instant::now() + patience;
+        loop {
+            match within(COMMIT, self.store(events)).await {
+                Ok(new) => return Ok(new),
+                Err(error) if error.is_retryable() && Instant::now() < give_up => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn store(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
+        let mut client = self.db.client().await?;
+        join_phone_lanes(&client, events).await?;
+        let (rows, repeats) = collapse(events);
+        let new: HashSet<String> = insert(&mut client, &rows, &repeats).await?.into_iter().collect();
+        metrics::counter!("events_stored_total").increment(u64::try_from(new.len()).unwrap_or(0));
+        if !new.is_empty() {
+            self.wake.notify_one();
+        }
+        Ok(new)
+    }
+}
+
+/// What the spool keeps of a delivery.
+pub(super) fn record(prepared: &Prepared) -> Record {
+    let row = &prepared.row;
+    let source = Source::parse(row.source).unwrap_or(Source::Ghl);
+    Record::new(source, row.received_at, row.payload.clone())
+}
+
+/// Writes the body anew: numbers that JSON allows and jsonb does not are rounded.
+fn write_anew(event: &mut Prepared) {
+    if let Ok(value) = serde_json::from_str::<serde_json::Value>(&event.row.payload) {
+        event.row.payload = value.to_string();
+    }
+}
+
+/// One row per dedupe key, and the repeats: their consent counts all the same.
+fn collapse(events: &[Prepared]) -> (Vec<&NewEvent>, Vec<&NewEvent>) {
+    let mut seen = HashSet::with_capacity(events.len());
+    events
+        .iter()
+        .map(|event| &event.row)
+        .partition(|row| seen.insert(row.dedupe_key.as_str()))
+}
+
+/// A delivery that names its person by id only joins the lane of that person's
+/// phone, when a mapping knows it; what it says of consent then has a number too.
+async fn join_phone_lanes(client: &deadpool_postgres::Client, events: &mut [Prepared]) -> Result<(), StoreError> {
+    let unknown = |event: &&Prepared| event.person.phone.is_none();
+    let ghl: Vec<&str> = events
+        .iter()
+        .filter(unknown)
+        .filter_map(|e| e.person.ghl.as_ref())
+        .map(GhlContactId::as_str)
+        .collect();
+    let aloware: Vec<&str> = events
+        .iter()
+        .filter(unknown)
+        .filter_map(|e| e.person.aloware.as_ref())
+        .map(AlowareContactId::as_str)
+        .collect();
+    if ghl.is_empty() && aloware.is_empty() {
+        return Ok(());
+    }
+    let phones: HashMap<String, String> = contact_mappings::phones_of(client, &ghl, &aloware)
+        .await?
+        .into_iter()
+        .collect();
+    for event in events.iter_mut().filter(|event| event.person.phone.is_none()) {
+        let ghl = event.person.ghl.as_ref().map(GhlContactId::as_str);
+        let id = ghl.or(event.person.aloware.as_ref().map(AlowareContactId::as_str));
+        let Some(phone) = id.and_then(|id| phones.get(id)) else {
+            continue;
+        };
+        event.row.order_key = phone_key(phone);
+        if let (Some(words), Some(phone), true) = (
+            &event.nameless_text,
+            Phone::from_e164(phone),
+            event.row.consent.is_empty(),
+        ) {
+            event.row.consent = consent::of_words(&phone, words, event.row.received_at);
+        }
+    }
+    Ok(())
+}
