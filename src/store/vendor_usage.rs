@@ -1,8 +1,6 @@
 //! How many calls were made to each vendor today, by all daemons together: the
 //! vendors' daily limits are the account's, and outlive a restart.
 
-use std::time::Duration;
-
 use chrono::NaiveDate;
 use deadpool_postgres::GenericClient;
 
@@ -31,19 +29,16 @@ SELECT coalesce(a.calls, u.calls, 0)
   FROM made m LEFT JOIN added a USING (vendor, day) LEFT JOIN vendor_usage u USING (vendor, day) ORDER BY m.nth";
 
 const TODAY: &str = "
-SELECT coalesce((SELECT calls FROM vendor_usage WHERE vendor = $1 AND day = (now() AT TIME ZONE 'UTC')::date), 0),
-       extract(epoch FROM (now() AT TIME ZONE 'UTC')::time)::float8";
+SELECT coalesce(sum(calls), 0)::bigint FROM vendor_usage WHERE vendor = $1 AND day = (now() AT TIME ZONE 'UTC')::date";
 
-/// What all daemons have asked of a vendor on the current UTC day, and how much
-/// of that day is over.
+/// How many calls all daemons have made to a vendor on the current UTC day.
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn today<C: GenericClient>(client: &C, vendor: Source) -> Result<(u64, Duration), StoreError> {
+pub async fn today<C: GenericClient>(client: &C, vendor: Source) -> Result<u64, StoreError> {
     let statement = client.prepare_cached(TODAY).await?;
     let row = client.query_one(&statement, &[&vendor.as_str()]).await?;
-    let calls = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
-    Ok((calls, Duration::try_from_secs_f64(row.get(1)).unwrap_or_default()))
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
 }
 
 /// Adds calls that were made; answers what all daemons made on those days, in

@@ -14,7 +14,9 @@ use crate::vendors::signals::Signals;
 /// One budget at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
-    /// This process's part of the limit.
+    /// The limit, of all processes together.
+    pub rate: Rate,
+    /// This process's part of it.
     pub part: Rate,
     /// This process's calls within the window that ends now.
     pub used: usize,
@@ -37,6 +39,7 @@ impl Budget {
         let part = part(self.shared.rate, processes);
         let paused = state.paused_until.map(|until| until.saturating_duration_since(now));
         Standing {
+            rate: self.shared.rate,
             part,
             used: state.recent.iter().filter(|at| **at + part.period > now).count(),
             paused: paused.filter(|wait| !wait.is_zero()),

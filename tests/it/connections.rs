@@ -1,15 +1,22 @@
 //! `GET /api/admin/connections`: what the doctor says, of a running daemon, with
 //! its breakers and budgets; and the routes that must not ask a vendor.
 
-use df_middleware::sandbox::{Fault, Times};
+use std::net::TcpListener;
+
+use df_middleware::app::{self, App};
+use df_middleware::embedded::{self, Options};
+use df_middleware::sandbox::{Fault, Sandbox, Times};
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_SECRET, TestApp, finished_call, query};
+use crate::support::{self, ADMIN_SECRET, TestApp, finished_call, query};
 
 async fn connections(app: &TestApp) -> Value {
-    let request = app
-        .client
-        .get(format!("{}/api/admin/connections", app.base))
+    ask(&app.base).await
+}
+
+async fn ask(base: &str) -> Value {
+    let request = support::client()
+        .get(format!("{base}/api/admin/connections"))
         .header("X-DF-ADMIN-SECRET", ADMIN_SECRET);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -101,4 +108,33 @@ async fn only_who_has_the_secret_makes_the_daemon_ask_and_health_never_does() {
     assert_eq!(answer.status(), 401);
     assert!(app.sandbox.calls().is_empty());
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_is_away_a_person_still_sees_the_vendors() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let home = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let server = embedded::start(Options::new(home.path().join("pg"), std::env::vars_os()))
+        .await
+        .unwrap();
+    let db = app::open_database(server.config(), 4).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let app = App::start(support::settings_for(&sandbox, home.path()), db, listener)
+        .await
+        .unwrap();
+    let base = format!("http://{}", app.address());
+    query::settled(&server.config(), "SELECT 1 FROM daemon_sessions WHERE working", 1).await;
+    server.stop().await.unwrap();
+    let report = ask(&base).await;
+    let found = problems(&report);
+    assert_eq!(found.len(), 1, "{report}");
+    assert!(
+        found[0].0 == "database" && found[0].1.contains("cannot be reached"),
+        "{report}"
+    );
+    assert_eq!(state(&report, "ghl")["breaker"]["state"], "closed");
+    app.stop().await;
 }

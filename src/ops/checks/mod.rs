@@ -21,9 +21,10 @@ use serde::Serialize;
 
 use crate::config::Settings;
 use crate::domain::Source;
-use crate::store::{Db, StoreError, vendor_usage};
+use crate::store::{Db, StoreError, vendor_usage, within};
 use crate::vendors::{SetupError, Vendors};
 
+use usage::Others;
 pub use usage::VendorState;
 
 /// The longest one probe may take.
@@ -141,7 +142,7 @@ pub struct Report {
     pub checked_at: String,
     /// What was found.
     pub findings: Vec<Finding>,
-    /// Each vendor's breaker and budget.
+    /// Each vendor's breaker and budget; empty for a command without a database.
     pub vendors: Vec<VendorState>,
     /// Whether there should be a database, and it does not answer.
     #[serde(skip)]
@@ -203,12 +204,17 @@ impl Checks {
         findings.extend(database.findings);
         findings.extend(folder);
         findings.extend(vendors);
-        let mut states = Vec::new();
-        if let Some(db) = self.db.as_ref().ok().filter(|_| database.current) {
-            let (used, found) = usage::look(db, &self.vendors, self.asker).await;
-            states = used;
-            findings.extend(found);
-        }
+        let others = match (self.asker, &self.db) {
+            // Its budgets know what is written down.
+            (Asker::Daemon, _) => Ok(Others::default()),
+            (Asker::Command, Ok(db)) if database.current => within(PATIENCE, usage::written(db)).await,
+            (Asker::Command, _) => Err(StoreError::Unavailable),
+        };
+        let states = others.map_or_else(
+            |_| Vec::new(),
+            |others| usage::states(&self.vendors, &others, self.asker),
+        );
+        findings.extend(states.iter().filter_map(VendorState::finding));
         Report {
             status: findings.iter().map(|found| found.level).max().unwrap_or(Level::Ok),
             checked_at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),

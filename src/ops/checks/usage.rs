@@ -1,15 +1,16 @@
 //! Each vendor's breaker and budget in numbers, and where the day's calls lead.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{Timelike, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Asker, Finding, PATIENCE, Subject};
+use super::{Asker, Finding, Subject};
 use crate::domain::Source;
-use crate::store::{Db, StoreError, vendor_usage, within};
-use crate::vendors::{Standing, Vendors};
+use crate::store::{Db, StoreError, vendor_usage};
+use crate::vendors::{Budget, Standing, Vendors};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// The first hour of a day counts as a whole one: a few calls just after
@@ -63,36 +64,34 @@ struct Day {
     vendor_remaining: Option<u64>,
 }
 
-/// The numbers, and what they warn of. The tables must be there.
-pub(super) async fn look(db: &Db, vendors: &Vendors, asker: Asker) -> (Vec<VendorState>, Vec<Finding>) {
-    match within(PATIENCE, states(db, vendors, asker)).await {
-        Ok(states) => {
-            let found = states.iter().filter_map(VendorState::finding).collect();
-            (states, found)
-        }
-        Err(error) => {
-            let text = format!("{error} while the day's calls were added up");
-            (Vec::new(), vec![Finding::problem(Subject::Database, text)])
-        }
+/// Calls of the day that are written down, where the budgets do not know them.
+pub(super) type Others = BTreeMap<Source, u64>;
+
+/// Asks the table.
+pub(super) async fn written(db: &Db) -> Result<Others, StoreError> {
+    let client = db.client().await?;
+    let mut written = Others::new();
+    for vendor in Source::ALL {
+        written.insert(*vendor, vendor_usage::today(&client, *vendor).await?);
     }
+    Ok(written)
 }
 
-async fn states(db: &Db, vendors: &Vendors, asker: Asker) -> Result<Vec<VendorState>, StoreError> {
-    let client = db.client().await?;
-    let mut states = Vec::new();
-    for (vendor, budget) in vendors.budgets() {
-        let (written, elapsed) = vendor_usage::today(&client, vendor).await?;
-        let standing = budget.standing(Instant::now(), Utc::now());
-        let live = asker == Asker::Daemon;
-        states.push(VendorState {
+/// The numbers.
+pub(super) fn states(vendors: &Vendors, others: &Others, asker: Asker) -> Vec<VendorState> {
+    let (now, today) = (Instant::now(), Utc::now());
+    let elapsed = Duration::from_secs(today.num_seconds_from_midnight().into());
+    let live = asker == Asker::Daemon;
+    let state = |(vendor, budget): (Source, Budget)| {
+        let standing = budget.standing(now, today);
+        VendorState {
             vendor: vendor.as_str(),
             breaker: live.then(|| breaker(vendors.down_for(vendor))),
             window: live.then(|| window(&standing)),
-            // A daemon's budget knows what is written down.
-            day: day(if live { 0 } else { written }, elapsed, &standing),
-        });
-    }
-    Ok(states)
+            day: day(others.get(&vendor).copied().unwrap_or_default(), elapsed, &standing),
+        }
+    };
+    vendors.budgets().into_iter().map(state).collect()
 }
 
 fn breaker(down_for: Option<Duration>) -> BreakerState {
@@ -123,7 +122,8 @@ fn day(others: u64, elapsed: Duration, standing: &Standing) -> Day {
 }
 
 impl VendorState {
-    fn finding(&self) -> Option<Finding> {
+    /// What the numbers warn of, where there is a daily limit.
+    pub(super) fn finding(&self) -> Option<Finding> {
         let limit = u64::from(self.day.limit?);
         let subject = Subject::of(Source::parse(self.vendor)?);
         let (used, forecast) = (self.day.used, self.day.forecast);
@@ -151,7 +151,6 @@ mod tests {
     use super::*;
     use crate::config::Rate;
     use crate::ops::checks::Level;
-    use crate::vendors::Budget;
 
     fn after(hours: u64, used: u64) -> (u64, Level) {
         let rate = Rate {

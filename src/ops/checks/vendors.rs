@@ -216,7 +216,7 @@ fn said(vendor: Source, standing: &Standing) -> Vec<Finding> {
 fn limits(vendor: Source, standing: &Standing, heard: &Signals) -> Vec<Finding> {
     let mut found = Vec::new();
     if let (Some(allowed), Some(interval)) = (heard.allowed, heard.interval) {
-        let Rate { count, period } = standing.part;
+        let Rate { count, period } = standing.rate;
         if f64::from(count) * interval.as_secs_f64() > precise(allowed) * period.as_secs_f64() {
             found.push(Finding::warning(
                 Subject::of(vendor),

@@ -87,8 +87,8 @@ async fn beside_a_running_daemon_the_doctor_sees_it_its_spool_and_what_came_in_a
         .iter()
         .find(|state| state["vendor"] == "ghl")
         .unwrap();
-    // The call's own, and those of the first visit.
-    assert!(ghl["day"]["used"].as_u64().unwrap() >= 3, "{ghl}");
+    // Its own and the first visit's; the daemon's may not be written down yet.
+    assert!(ghl["day"]["used"].as_u64().unwrap() >= 2, "{ghl}");
     assert_eq!((&ghl["day"]["limit"], ghl.get("breaker")), (&json!(200_000), None));
     assert!(daemon.terminate().success());
 }
