@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
+use crate::ops::checks::Checks;
 use crate::queue::{EVENT_DEADLINE, Engine, Limits, RetryPolicy};
 use crate::router::Router;
 use crate::store::announcer::Announcer;
@@ -133,6 +134,7 @@ impl App {
         };
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
+        let checks = Checks::of_daemon(Arc::clone(&settings), db.clone(), vendors.clone());
         let pulse = Pulse::new(
             db.clone(),
             &engine,
@@ -151,6 +153,7 @@ impl App {
             sender: Arc::new(Outgoing { desk: desk.clone() }),
             desk: Arc::new(Requests { desk }),
             metrics: metrics.clone(),
+            checks,
         };
         let (server, closing) = http::server(state, door)?;
         let stops = Stops::default();

@@ -1,6 +1,7 @@
 //! The sub-commands. `df-middleware` alone serves.
 
 mod dev;
+mod doctor;
 mod lent;
 mod serve;
 
@@ -45,6 +46,15 @@ enum Command {
     Migrate,
     /// Print the effective settings, secrets masked.
     Config,
+    /// Look at settings, database, data folder and vendors, and say what is wrong and what to do.
+    ///
+    /// Reads only. Exits 0 when nothing is wrong (warnings allowed), 1 when something is, 64 when the settings cannot be
+    /// used, 69 when the database cannot be reached.
+    Doctor {
+        /// Print one JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Parses the command line, runs the command and answers the exit code:
@@ -62,7 +72,7 @@ pub fn run() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
     let lent = match &command {
         Command::Serve => lent::socket(),
-        Command::Dev { .. } | Command::Migrate | Command::Config => Ok(None),
+        Command::Dev { .. } | Command::Migrate | Command::Config | Command::Doctor { .. } => Ok(None),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -89,6 +99,7 @@ async fn dispatch(command: Command, config: Option<&Path>, lent: Option<TcpListe
         Command::Serve => serve::serve(crate::config::load(config)?, lent).await,
         Command::Migrate => serve::migrate(crate::config::load_database(config)?).await,
         Command::Dev { once } => dev::dev(config, once).await,
+        Command::Doctor { json } => doctor::doctor(crate::config::load(config)?, json).await,
         Command::Config => show(Surroundings::gather(config)?),
     }
 }

@@ -39,6 +39,11 @@ struct PidFile {
     sockets: Option<PathBuf>,
 }
 
+/// Where the server on `data` has its socket, if a pid file names one.
+pub(super) fn sockets(data: &Path) -> Result<Option<PathBuf>, EmbeddedError> {
+    Ok(read_pid_file(data)?.and_then(|file| file.sockets))
+}
+
 /// Stops a server that still runs on `data`. The answer is the pid that a
 /// stale pid file still names, which the next server has to be told to ignore.
 pub(super) async fn settle(data: &Path, account: &Account) -> Result<Option<i32>, EmbeddedError> {

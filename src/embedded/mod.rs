@@ -12,6 +12,7 @@ mod account;
 mod cluster;
 mod error;
 mod leftover;
+mod look;
 mod place;
 mod programs;
 mod ready;
@@ -31,6 +32,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Config;
 
 pub use error::EmbeddedError;
+pub use look::{Seen, look};
 
 use account::Account;
 use place::Place;

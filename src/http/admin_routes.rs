@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::home::Home;
 use super::problem::Problem;
 use super::query::Params;
 use super::{State, auth, body};
@@ -31,6 +32,24 @@ pub(super) async fn list_texting(request: HttpRequest, state: web::Data<State>) 
     let params = Params::of(&request)?;
     let question = Question::read(|name| params.get(name))?;
     Ok(HttpResponse::Ok().json(texting::list(&state.db, &question, &state.rules.hint).await?))
+}
+
+/// `GET /api/admin/connections`: asks every vendor, for a person asked. On the
+/// daemon's runtime, where the connections to the vendors live.
+///
+/// # Errors
+/// 401.
+pub(super) async fn connections(
+    request: HttpRequest,
+    state: web::Data<State>,
+    home: Home,
+) -> Result<HttpResponse, Problem> {
+    auth::require_admin(&request, &state.settings)?;
+    let checks = state.checks.clone();
+    let report = home.run(async move { checks.look().await }).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(("Cache-Control", "no-store"))
+        .json(report))
 }
 
 /// `POST /api/admin/events/{id}/replay`.

@@ -34,6 +34,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Settings;
 use crate::ingest::{Ingest, Rules};
+use crate::ops::checks::Checks;
 use crate::queue::Engine;
 use crate::store::Db;
 
@@ -72,6 +73,8 @@ pub struct State {
     pub desk: Arc<dyn Desk>,
     /// The meters, where a recorder is installed.
     pub metrics: Option<PrometheusHandle>,
+    /// What is wrong, for a person who asks.
+    pub checks: Checks,
 }
 
 impl fmt::Debug for State {

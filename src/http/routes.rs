@@ -66,6 +66,7 @@ pub const ROUTES: &[RouteEntry] = &[
     get("/api/admin/texting/events", |route| {
         route.to(admin_routes::list_texting)
     }),
+    get("/api/admin/connections", |route| route.to(admin_routes::connections)),
     post("/api/admin/mappings/repair", |route| route.to(sync_routes::repair)),
     post("/api/sync/contacts", |route| route.to(sync_routes::contact)),
     post("/api/sync/lists", |route| route.to(sync_routes::list)),

@@ -15,6 +15,7 @@ use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
 use crate::ingest::{Ingest, Outbox, Rules};
+use crate::ops::checks::Checks;
 use crate::queue::{EVENT_DEADLINE, Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
 use crate::store::spool::Spool;
@@ -138,8 +139,10 @@ impl Away {
         ));
         let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), rules.clone(), engine.wake());
         let desk = Arc::new(FakeDesk::default());
+        let settings = Arc::new(settings);
         let state = web::Data::new(State {
-            settings: Arc::new(settings),
+            checks: Checks::of_command(Arc::clone(&settings), Ok(db.clone())).unwrap(),
+            settings,
             db,
             ingest,
             engine,

@@ -11,6 +11,7 @@ mod error;
 pub mod event_views;
 pub mod events;
 pub mod ingest;
+pub mod inspection;
 pub mod message_mappings;
 pub mod opt_outs;
 pub mod outbound_messages;
@@ -20,6 +21,7 @@ pub mod retention;
 pub mod scheduled_runs;
 pub mod sessions;
 pub mod spool;
+pub mod spool_look;
 mod spool_record;
 #[cfg(test)]
 mod spool_tests;
@@ -27,4 +29,4 @@ pub mod sync_log;
 pub mod vendor_usage;
 
 pub use error::StoreError;
-pub use pool::{Db, migrate, within};
+pub use pool::{Db, migrate, newest_schema, within};

@@ -153,6 +153,13 @@ impl Connect for AtHome {
     }
 }
 
+/// The schema this program works on.
+pub fn newest_schema() -> i32 {
+    let runner = embedded_migrations::migrations::runner();
+    let versions = runner.get_migrations().iter().map(|migration| migration.version());
+    versions.max().unwrap_or_default()
+}
+
 /// Brings the schema up to date; safe to call from several daemons at once.
 ///
 /// # Errors

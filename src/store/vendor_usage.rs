@@ -28,6 +28,19 @@ added AS (
 SELECT coalesce(a.calls, u.calls, 0)
   FROM made m LEFT JOIN added a USING (vendor, day) LEFT JOIN vendor_usage u USING (vendor, day) ORDER BY m.nth";
 
+const TODAY: &str = "
+SELECT coalesce(sum(calls), 0)::bigint FROM vendor_usage WHERE vendor = $1 AND day = (now() AT TIME ZONE 'UTC')::date";
+
+/// How many calls all daemons have made to a vendor on the current UTC day.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn today<C: GenericClient>(client: &C, vendor: Source) -> Result<u64, StoreError> {
+    let statement = client.prepare_cached(TODAY).await?;
+    let row = client.query_one(&statement, &[&vendor.as_str()]).await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+}
+
 /// Adds calls that were made; answers what all daemons made on those days, in
 /// the order of `made`.
 ///

@@ -76,7 +76,11 @@ async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why:
         }
         // Only the app that owns the provider may tell; the refusal stands either way.
         Err(
-            VendorError::Unauthorized | VendorError::Forbidden | VendorError::NotFound | VendorError::Rejected { .. },
+            VendorError::Unauthorized
+            | VendorError::OutOfScope
+            | VendorError::Forbidden
+            | VendorError::NotFound
+            | VendorError::Rejected { .. },
         ) => {
             tracing::warn!(event.id = ?text.message_id, "a refused text could not be marked as failed in GHL");
             Ok(())

@@ -23,6 +23,8 @@ use super::share::{Crowd, part};
 use super::signals::Signals;
 use crate::config::Rate;
 
+pub use standing::Standing;
+
 /// The longest a caller waits for its turn before it is told to come back.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -68,6 +70,8 @@ struct State {
     queue: BTreeSet<(Priority, u64)>,
     next_ticket: u64,
     day: Day,
+    /// What the vendor last said.
+    heard: Option<Signals>,
 }
 
 enum Turn {
@@ -100,6 +104,7 @@ impl Budget {
                     queue: BTreeSet::new(),
                     next_ticket: 0,
                     day: Day::default(),
+                    heard: None,
                 }),
                 moved: Notify::new(),
             }),
@@ -187,10 +192,12 @@ impl Budget {
     /// Takes in what an answer says about the limits. `limited` is true for a
     /// 429. Returns how long the vendor wants to be left alone, if it does.
     pub fn observe(&self, signals: &Signals, limited: bool, now: Instant) -> Option<Duration> {
+        let mut state = self.shared.lock();
+        state.heard = Some(*signals);
         if let Some(left) = signals.daily_remaining {
-            let mut state = self.shared.lock();
             state.day.told(left, signals.daily_reset.map(|reset| now + reset));
         }
+        drop(state);
         let interval = signals.interval.unwrap_or(self.shared.rate.period);
         let wait = if limited {
             let day_over = signals.daily_reset.filter(|_| signals.daily_remaining == Some(0));
@@ -295,6 +302,8 @@ impl State {
     }
 }
 
+#[path = "budget_standing.rs"]
+mod standing;
 #[cfg(test)]
 #[path = "budget_tests.rs"]
 mod tests;

@@ -2,8 +2,9 @@
 //! that decides what a vendor meant.
 //!
 //! Prose is looked at only for the shapes the vendors document nothing better
-//! for: GHL's 400 `Contact with id X not found`, its 404 `Cannot GET /…` and
-//! its `Incorrect conversationProviderId/type` (vendors/ghl.md 2.6, 3.1).
+//! for: GHL's 400 `Contact with id X not found`, its 404 `Cannot GET /…`, its
+//! `Incorrect conversationProviderId/type` and the two sentences with which it
+//! says that a token is known but reaches too little (vendors/ghl.md 2.6, 3.1).
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(crate) fn refusal(vendor: Source, status: u16, body: Option<&Value>, wait: O
                 maybe_applied: true,
             };
         }
+        401 if vendor == Source::Ghl && out_of_scope(body) => return VendorError::OutOfScope,
         401 => return VendorError::Unauthorized,
         _ => {}
     }
@@ -74,6 +76,13 @@ fn missing(status: u16, body: &Value) -> VendorError {
         status,
         code: Some("no such path".to_owned()),
     }
+}
+
+/// Whether a 401 is about what the token may do, not about the token.
+fn out_of_scope(body: &Value) -> bool {
+    messages(body)
+        .iter()
+        .any(|message| message.contains("not authorized for this scope") || message.contains("user type mismatch"))
 }
 
 /// GHL's 400s: duplicate, contact not found, provider mismatch, other.

@@ -52,6 +52,24 @@ fn a_contact_is_missing_only_when_the_vendor_says_so() {
 }
 
 #[test]
+fn a_token_that_reaches_too_little_is_told_from_one_that_is_wrong() {
+    for message in [
+        "The token is not authorized for this scope.",
+        "Token's user type mismatch!",
+    ] {
+        assert_eq!(ghl(401, json!({"message": message})), VendorError::OutOfScope);
+        assert_eq!(texting(401, json!({"message": message})), VendorError::Unauthorized);
+    }
+    for message in [
+        "Invalid token: access token is invalid",
+        "version header was not found.",
+    ] {
+        assert_eq!(ghl(401, json!({"message": message})), VendorError::Unauthorized);
+    }
+    assert_eq!(refusal(Source::Ghl, 401, None, None), VendorError::Unauthorized);
+}
+
+#[test]
 fn a_422_names_properties_and_never_values() {
     let body = json!({"message": ["property notes should not exist", "type must be a valid enum value",
         "each value in tags must be a string", "+16195550111 should be shorter", "Ada Example is odd"]});

@@ -41,6 +41,12 @@ impl Day {
         (self.date, self.unwritten)
     }
 
+    /// Calls of the day: all that are written down, and this process's that are not.
+    pub(super) fn made(&mut self, today: DateTime<Utc>) -> u64 {
+        self.turn_to(today);
+        self.written + self.unwritten
+    }
+
     /// `count` of them were written down, and all processes together made `all`.
     pub(super) fn written(&mut self, date: NaiveDate, count: u64, all: u64) {
         if self.date == date {

@@ -87,9 +87,13 @@ pub enum VendorError {
         /// The properties complained about, where the answer names them.
         fields: Vec<String>,
     },
-    /// 401: token, its scope or its type.
+    /// 401: the token is not accepted.
     #[error("401 unauthorized")]
     Unauthorized,
+    /// 401: GHL knows the token, but it lacks a scope, or is an agency's
+    /// (vendors/ghl.md 1, 2.6). Scopes can be added without a new token.
+    #[error("401 token lacks a scope")]
+    OutOfScope,
     /// 403: the token does not reach this account.
     #[error("403 forbidden")]
     Forbidden,
@@ -149,7 +153,9 @@ impl VendorError {
     pub fn to_failure(&self, vendor: Source) -> Failure {
         let reason = format!("{vendor} {self}");
         let (class, after) = match self {
-            Self::Transient { .. } | Self::Unauthorized | Self::NotJson { .. } => (RetryClass::Transient, None),
+            Self::Transient { .. } | Self::Unauthorized | Self::OutOfScope | Self::NotJson { .. } => {
+                (RetryClass::Transient, None)
+            }
             Self::RateLimited { retry_after } => (RetryClass::RateLimited, *retry_after),
             Self::Down { retry_after } | Self::StillDown { retry_after, .. } => {
                 (RetryClass::VendorDown, Some(*retry_after))
@@ -178,6 +184,7 @@ impl VendorError {
             | Self::Duplicate { .. }
             | Self::Unprocessable { .. }
             | Self::Unauthorized
+            | Self::OutOfScope
             | Self::Forbidden
             | Self::OptedOut { .. }
             | Self::Rejected { .. }
@@ -244,6 +251,10 @@ mod tests {
                     fields: vec!["notes".into()],
                 },
                 Failure::permanent("ghl rejected 422: property notes"),
+            ),
+            (
+                VendorError::OutOfScope,
+                Failure::transient("ghl 401 token lacks a scope"),
             ),
             (
                 VendorError::NotJson { status: 200 },

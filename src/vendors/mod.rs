@@ -21,10 +21,13 @@ pub mod texting;
 mod transport;
 
 pub use aloware::{AlowareClient, AlowareUser, FormRequest};
-pub use budget::{Budget, Priority};
+pub use budget::{Budget, Priority, Standing};
+pub use client::on_this_machine;
 pub use error::{SetupError, Trouble, VendorError};
 pub use ghl::{ContactPatch, GhlClient, MessageRecord, MessageStatus, NewContact, Note, Upserted};
 pub use texting::{OutboundText, TextingClient};
+
+use std::time::Duration;
 
 use crate::config::Settings;
 use crate::domain::Source;
@@ -69,5 +72,14 @@ impl Vendors {
         .into_iter()
         .chain(texting)
         .collect()
+    }
+
+    /// For how long no call will be made to a vendor, if it counts as down.
+    pub fn down_for(&self, vendor: Source) -> Option<Duration> {
+        match vendor {
+            Source::Ghl => self.ghl.down_for(),
+            Source::Aloware => self.aloware.down_for(),
+            Source::Texting => self.texting.as_ref()?.down_for(),
+        }
     }
 }

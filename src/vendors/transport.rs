@@ -100,6 +100,12 @@ impl Transport {
         !self.breaker.is_open()
     }
 
+    /// For how long no call will be made, if the vendor counts as down.
+    pub(crate) fn down_for(&self) -> Option<Duration> {
+        let wait = || self.breaker.closed_for(Instant::now()).unwrap_or_default();
+        (!self.is_up()).then(wait)
+    }
+
     /// Makes the call, once its turn comes, and reads the whole answer.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Answer, VendorError> {
         let turn = self.turn(call.operation, call.priority).await?;

@@ -9,7 +9,9 @@
 
 mod agents;
 mod calls;
+mod connections;
 mod contacts;
+mod doctor;
 mod embedded;
 mod engine;
 mod faults;

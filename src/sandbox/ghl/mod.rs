@@ -17,6 +17,7 @@ mod limits;
 mod message_rules;
 mod notes;
 mod routes;
+mod scopes;
 mod search;
 mod setup;
 mod state;

@@ -14,7 +14,7 @@ use crate::sandbox::wire::{Answer, Request};
 const VERSIONS: &[&str] = &["2021-07-28", "2021-04-15", "2023-02-21"];
 
 /// An endpoint and the ids in its path.
-enum Endpoint<'a> {
+pub(super) enum Endpoint<'a> {
     CreateContact,
     UpsertContact,
     FindDuplicate,
@@ -87,7 +87,7 @@ fn find<'a>(method: &str, path: &[&'a str]) -> Option<Endpoint<'a>> {
 fn dispatch(state: &mut State, request: &Request) -> Outcome {
     let segments = request.segments();
     let endpoint = find(&request.method, &segments).ok_or_else(|| no_route(request))?;
-    admit(state, request)?;
+    admit(state, request, &endpoint)?;
     match endpoint {
         Endpoint::CreateContact => contacts::create(state, request),
         Endpoint::UpsertContact => contacts::upsert(state, request),
@@ -117,8 +117,8 @@ fn dispatch(state: &mut State, request: &Request) -> Outcome {
     }
 }
 
-/// Token, version, rate limit, JSON: what is refused before a handler looks.
-fn admit(state: &mut State, request: &Request) -> Result<(), Answer> {
+/// Token, version, scope, rate limit, JSON: what is refused before a handler looks.
+fn admit(state: &mut State, request: &Request, endpoint: &Endpoint<'_>) -> Result<(), Answer> {
     let known = request
         .bearer()
         .is_some_and(|given| state.tokens.iter().any(|token| token == given));
@@ -132,6 +132,7 @@ fn admit(state: &mut State, request: &Request) -> Result<(), Answer> {
         }
         Some(_) => {}
     }
+    state.reach.admit(endpoint)?;
     if !state.limits.admit(Utc::now()) {
         return Err(Answer::json(
             429,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::events::Changes;
 use super::fields::{self, FieldDefinition};
+use super::scopes::Reach;
 use super::state::{Identifier, ProviderKind};
 use super::{GhlSim, book};
 
@@ -15,6 +16,17 @@ impl GhlSim {
     /// The accepted bearer tokens; two during a rotation.
     pub fn set_tokens(&self, tokens: &[&str]) {
         self.vendor.state().tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+    }
+
+    /// The accepted tokens have these scopes and no others.
+    pub fn set_scopes(&self, scopes: &[&str]) {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self.vendor.state().reach = Reach::Location(Some(scopes));
+    }
+
+    /// The accepted tokens are those of an agency, which contacts refuse.
+    pub fn set_agency_tokens(&self) {
+        self.vendor.state().reach = Reach::Agency;
     }
 
     /// Configures the SMS conversation provider; without one, texts cannot be

@@ -11,6 +11,7 @@ use super::book::{Book, Contact, stamp, text};
 use super::events::{Changes, contact_event, envelope};
 use super::fields::{FieldDefinition, merge_custom_fields, texts};
 use super::limits::Limits;
+use super::scopes::Reach;
 use super::{LOCATION, TOKEN};
 
 /// What the location matches duplicates by, in order of priority.
@@ -44,6 +45,7 @@ pub enum ProviderKind {
 /// The whole location.
 pub(super) struct State {
     pub(super) tokens: Vec<String>,
+    pub(super) reach: Reach,
     pub(super) location: String,
     pub(super) book: Book,
     pub(super) notes: HashMap<String, Vec<Value>>,
@@ -70,6 +72,7 @@ impl State {
     pub(super) fn new(limited: bool, keep_last: usize) -> Self {
         Self {
             tokens: vec![TOKEN.to_owned()],
+            reach: Reach::Location(None),
             location: LOCATION.to_owned(),
             book: Book::default(),
             notes: HashMap::new(),

@@ -1,4 +1,5 @@
-//! A strict texting vendor with the one endpoint the daemon calls.
+//! A strict texting vendor with the one endpoint the daemon calls; GET is not
+//! for it.
 //!
 //! Nothing is deduplicated, not even a repeated `correlationId`: no vendor
 //! promises it. Webhooks are not sent from here; a test posts them itself,
@@ -127,12 +128,17 @@ impl TextingVendor {
 
 impl Simulator for TextingVendor {
     fn knows(&self, request: &Request) -> bool {
-        request.method == "POST" && request.path == SEND_PATH
+        matches!(request.method.as_str(), "GET" | "POST") && request.path == SEND_PATH
     }
 
     fn answer(&self, request: &Request) -> Answer {
         if !self.knows(request) {
             return failure(404, "404", "Not Found");
+        }
+        // There is nothing to be read, and the path says so before it looks at a
+        // token: whoever wants to know whether a key is good has to send.
+        if request.method == "GET" {
+            return failure(405, "405", "Method Not Allowed");
         }
         self.send(request).unwrap_or_else(|refusal| refusal)
     }

@@ -60,6 +60,20 @@ async fn a_stopped_number_is_refused_until_it_starts_again() {
 }
 
 #[tokio::test]
+async fn get_is_refused_whatever_the_token() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let url = format!("{}{SEND_PATH}", sandbox.texting.url());
+    for token in [TOKEN, "wrong"] {
+        let bearer = format!("Bearer {token}");
+        let reply = call("GET", &url, &[("authorization", bearer.as_str())], None)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 405);
+    }
+    assert!(sandbox.texting.sent().is_empty() && sandbox.texting.unmatched().is_empty());
+}
+
+#[tokio::test]
 async fn any_other_path_is_unmatched() {
     let sandbox = Sandbox::start().await.unwrap();
     let url = format!("{}/api/send", sandbox.texting.url());

@@ -8,6 +8,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -90,6 +91,10 @@ impl AlowareClient {
 
     pub(super) fn budget(&self) -> Budget {
         self.shared.transport.budget()
+    }
+
+    pub(super) fn down_for(&self) -> Option<Duration> {
+        self.shared.transport.down_for()
     }
 
     /// Whether the breaker lets calls through as usual.

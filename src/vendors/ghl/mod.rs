@@ -6,6 +6,7 @@ mod contacts;
 mod conversations;
 mod dnd;
 mod notes;
+mod probe;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -112,6 +114,10 @@ impl GhlClient {
 
     pub(super) fn budget(&self) -> Budget {
         self.shared.transport.budget()
+    }
+
+    pub(super) fn down_for(&self) -> Option<Duration> {
+        self.shared.transport.down_for()
     }
 
     /// Whether the breaker lets calls through as usual.

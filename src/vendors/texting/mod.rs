@@ -46,6 +46,8 @@ struct Shared {
 
 /// The vendor's one operation, as the meters name it.
 const OPERATION: &str = "send_message";
+/// The vendor's one path.
+const SEND: &str = "/api/integrations/df-middleware/send-message";
 
 /// A text to be sent. To whom is said by [`Cleared`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,9 +111,43 @@ impl TextingClient {
         self.shared.transport.budget()
     }
 
+    pub(super) fn down_for(&self) -> Option<Duration> {
+        self.shared.transport.down_for()
+    }
+
     /// Whether the breaker lets calls through as usual.
     pub fn is_up(&self) -> bool {
         self.shared.transport.is_up()
+    }
+
+    /// Whether the vendor answers, for a person who asks. It documents nothing
+    /// that could be read, so its one path is asked with GET, which sends no
+    /// text. Whether it takes the key, only a text would tell.
+    ///
+    /// # Errors
+    /// [`VendorError::Unauthorized`] and [`VendorError::Forbidden`] where the
+    /// vendor looks at the key first; otherwise it gave no answer.
+    pub async fn probe(&self) -> Result<(), VendorError> {
+        let call = Call {
+            operation: "probe",
+            method: Method::GET,
+            route: &Route::new(SEND),
+            query: &[],
+            headers: &[(AUTHORIZATION, self.shared.token.clone())],
+            body: None,
+            priority: Priority::Background,
+        };
+        match self.shared.transport.send(call).await {
+            // Any answer is one: no such page, wrong method, nothing to say.
+            Ok(_)
+            | Err(
+                VendorError::NotFound
+                | VendorError::Rejected { .. }
+                | VendorError::Unprocessable { .. }
+                | VendorError::NotJson { .. },
+            ) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until a text may be handed over. The registry is asked after this
@@ -154,7 +190,7 @@ impl TextingClient {
         let call = Call {
             operation: OPERATION,
             method: Method::POST,
-            route: &Route::new("/api/integrations/df-middleware/send-message"),
+            route: &Route::new(SEND),
             query: &[],
             headers: &headers,
             body: Some(&body),

@@ -84,3 +84,20 @@ async fn the_key_and_the_words_show_in_no_debug_text() {
         .unwrap_err();
     assert!(!format!("{texting:?} {error:?} {error}").contains("secret"));
 }
+
+#[tokio::test]
+async fn a_probe_sends_nothing_and_any_answer_but_a_refused_key_will_do() {
+    for status in [200, 404, 405, 422] {
+        let vendor = Vendor::saying(status, json!({"error": {"code": "405"}})).await;
+        assert_eq!(client(&vendor).probe().await, Ok(()), "{status}");
+        let seen = vendor.last();
+        assert_eq!((seen.method.as_str(), seen.body.as_str()), ("GET", ""));
+    }
+    let vendor = Vendor::saying(401, json!({})).await;
+    assert_eq!(client(&vendor).probe().await, Err(VendorError::Unauthorized));
+    let vendor = Vendor::saying(503, json!({})).await;
+    assert!(matches!(
+        client(&vendor).probe().await,
+        Err(VendorError::Transient { .. })
+    ));
+}

@@ -13,7 +13,7 @@ use tokio_postgres::Config;
 
 use super::{PATIENCE, client, cluster, environment, query};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_df-middleware");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_df-middleware");
 
 /// A running `df-middleware serve`.
 pub struct Daemon {

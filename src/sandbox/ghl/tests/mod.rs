@@ -85,6 +85,26 @@ async fn a_version_is_required_and_must_be_known() {
 }
 
 #[tokio::test]
+async fn a_token_may_do_what_its_scopes_say_and_an_agency_s_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let id = sandbox.ghl.add_contact(json!({}));
+    let (contact, tags) = (format!("/contacts/{id}"), format!("/contacts/{id}/tags"));
+    let add = || Some(json!({"tags": ["hot"]}));
+    sandbox.ghl.set_scopes(&["contacts.readonly"]);
+    assert_eq!(api(&sandbox, "GET", &contact, None).await.status, 200);
+    let refused = api(&sandbox, "POST", &tags, add()).await;
+    let text = "The token is not authorized for this scope.";
+    assert_eq!((refused.status, &refused.body["message"]), (401, &json!(text)));
+    assert!(sandbox.ghl.tags(&id).is_empty());
+    sandbox.ghl.set_scopes(&["contacts.readonly", "contacts.write"]);
+    assert_eq!(api(&sandbox, "POST", &tags, add()).await.status, 201);
+    sandbox.ghl.set_agency_tokens();
+    let refused = api(&sandbox, "GET", &contact, None).await;
+    let text = "Token's user type mismatch!";
+    assert_eq!((refused.status, &refused.body["message"]), (401, &json!(text)));
+}
+
+#[tokio::test]
 async fn an_unknown_path_is_404_and_unmatched() {
     let sandbox = Sandbox::start().await.unwrap();
     for (method, path) in [
