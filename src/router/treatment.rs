@@ -78,6 +78,7 @@ mod tests {
             location: "loc1".to_owned(),
             tag_lists: std::collections::BTreeMap::new(),
             texting_to_aloware: false,
+            custom_fields: std::collections::BTreeMap::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod contact;
+mod custom_fields;
 pub mod disposition;
 pub mod dnc;
 mod ledger;
@@ -17,7 +18,7 @@ pub mod request;
 pub mod send;
 mod tags;
 
-use crate::config::{RecordingLinks, Settings, SourceOfTruth};
+use crate::config::{CustomField, RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
 use crate::store::announcer::Announcer;
@@ -59,6 +60,8 @@ pub struct Rules {
     pub tag_lists: std::collections::BTreeMap<String, String>,
     /// Whether texts are also mapped to Aloware contacts.
     pub texting_to_aloware: bool,
+    /// The GHL custom field id of each fact that is kept there.
+    pub custom_fields: std::collections::BTreeMap<CustomField, String>,
 }
 
 impl Rules {
@@ -82,6 +85,7 @@ impl Rules {
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
+            custom_fields: settings.ghl.custom_fields.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod agents;
 mod calls;
+mod contact_fields;
 mod contacts;
 mod embedded;
 mod engine;
@@ -16,6 +17,7 @@ mod faults;
 mod ingest;
 mod kills;
 mod ledger;
+mod lists;
 mod opt_outs;
 mod outages;
 mod restarts;
