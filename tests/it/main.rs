@@ -11,6 +11,7 @@ mod agents;
 mod calls;
 mod contact_fields;
 mod contacts;
+mod contracts;
 mod embedded;
 mod engine;
 mod faults;
