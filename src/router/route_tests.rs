@@ -17,8 +17,8 @@ fn rules() -> Rules {
         own: Phone::from_e164("+18585550100").into_iter().collect(),
         location: "loc1".to_owned(),
         tag_lists: std::collections::BTreeMap::new(),
-        texting_to_aloware: false,
         custom_fields: std::collections::BTreeMap::new(),
+        texting_to_aloware: false,
     }
 }
 

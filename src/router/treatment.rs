@@ -77,8 +77,8 @@ mod tests {
             own: Vec::new(),
             location: "loc1".to_owned(),
             tag_lists: std::collections::BTreeMap::new(),
-            texting_to_aloware: false,
             custom_fields: std::collections::BTreeMap::new(),
+            texting_to_aloware: false,
         }
     }
 

@@ -58,10 +58,10 @@ pub struct Rules {
     pub location: String,
     /// GHL tag (lower case) to Aloware list id.
     pub tag_lists: std::collections::BTreeMap<String, String>,
-    /// Whether texts are also mapped to Aloware contacts.
-    pub texting_to_aloware: bool,
     /// The GHL custom field id of each fact that is kept there.
     pub custom_fields: std::collections::BTreeMap<CustomField, String>,
+    /// Whether texts are also mapped to Aloware contacts.
+    pub texting_to_aloware: bool,
 }
 
 impl Rules {
@@ -84,8 +84,8 @@ impl Rules {
             hint,
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
-            texting_to_aloware: settings.texting.sync_to_aloware,
             custom_fields: settings.ghl.custom_fields.clone(),
+            texting_to_aloware: settings.texting.sync_to_aloware,
         }
     }
 }
