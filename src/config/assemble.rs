@@ -110,7 +110,7 @@ fn ghl(r: &mut Reading) -> Option<Ghl> {
     let rate_limit = r.need(&keys::GHL_RATE_LIMIT, rate);
     let daily_limit = r.need(&keys::GHL_DAILY_LIMIT, number(1..=100_000_000));
     let conversation_provider_id = r.want(&keys::GHL_CONVERSATION_PROVIDER_ID, values::text);
-    let custom_fields = r.list(&keys::GHL_CUSTOM_FIELDS, values::map);
+    let custom_fields = r.list(&keys::GHL_CUSTOM_FIELDS, values::custom_fields);
     Some(Ghl {
         base_url: base_url?,
         api_key: api_key?,

@@ -112,8 +112,19 @@ pub struct Ghl {
     pub daily_limit: u32,
     /// Set: texts go into conversations; unset: notes.
     pub conversation_provider_id: Option<String>,
-    /// Our field name to GHL custom field id.
-    pub custom_fields: BTreeMap<String, String>,
+    /// The GHL custom field id of each fact that is to be kept there.
+    pub custom_fields: BTreeMap<CustomField, String>,
+}
+
+/// What Aloware knows of a contact and GHL can keep in a custom field only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CustomField {
+    /// `alowareContactId`.
+    AlowareContactId,
+    /// `leadSource`.
+    LeadSource,
+    /// `intakeSource`.
+    IntakeSource,
 }
 
 /// `[aloware]`

@@ -18,6 +18,7 @@ use tokio_cron_scheduler::Job;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use super::sections::CustomField;
 use crate::domain::{Phone, PhoneHint};
 
 /// Any text, as it is.
@@ -162,6 +163,17 @@ pub(super) fn map(items: Vec<String>) -> Result<BTreeMap<String, String>, String
         }
     }
     Ok(map)
+}
+
+/// `name=field id` items, of the names that are known.
+pub(super) fn custom_fields(items: Vec<String>) -> Result<BTreeMap<CustomField, String>, String> {
+    let field = |(name, id): (String, String)| match name.as_str() {
+        "alowareContactId" => Ok((CustomField::AlowareContactId, id)),
+        "leadSource" => Ok((CustomField::LeadSource, id)),
+        "intakeSource" => Ok((CustomField::IntakeSource, id)),
+        other => Err(format!("{other} is none of alowareContactId, leadSource, intakeSource")),
+    };
+    map(items)?.into_iter().map(field).collect()
 }
 
 /// As [`map`], names in lower case.

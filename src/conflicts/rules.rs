@@ -51,6 +51,12 @@ pub struct Merge {
 }
 
 impl Merge {
+    /// Takes the e-mail's decision back: GHL keeps the address it has.
+    pub fn leave_email(&mut self, present: Option<String>) {
+        self.fields.email = present;
+        self.decisions.retain(|decision| decision.field != "email");
+    }
+
     /// The decisions as `sync_log.decisions` holds them.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(&self.decisions).unwrap_or(Value::Null)

@@ -151,6 +151,10 @@ fn describe() {
         "Failed runs of events that must arrive (opt-outs) past the point where others are given up, or refused"
     );
     describe_counter!(
+        "events_unhandled_total",
+        "Events of a kind without a flow, skipped, by source"
+    );
+    describe_counter!(
         "lanes_fenced_total",
         "Lanes whose results were dropped because another worker had taken over"
     );

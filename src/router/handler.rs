@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::route::{Step, route};
 use super::treatment::{coalesces, must_arrive};
-use crate::domain::{Event, Failure, LogEntry, Outcome};
+use crate::domain::{Event, Failure, LogEntry, Outcome, Source};
 use crate::queue::{Handler, Report, RunContext};
 use crate::sync::{self, Desk, Ledger};
 use crate::wire::{aloware, ghl};
@@ -83,6 +83,11 @@ impl Router {
             Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
             Step::Start(flow, phone) => sync::opt_out::start_to_ghl(desk, ledger, flow, &phone, event).await,
             Step::Skip(entry) => Ok(vec![entry]),
+            Step::Unhandled(entry) => {
+                let source = Source::parse(&event.source).map_or("unknown", Source::as_str);
+                metrics::counter!("events_unhandled_total", "source" => source).increment(1);
+                Ok(vec![entry])
+            }
             Step::Refuse(reason) => Err(Failure::permanent(reason)),
         }
     }

@@ -5,7 +5,7 @@ use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, 
 use crate::sync::Rules;
 use crate::sync::message::Text;
 use crate::sync::provider::AgentText;
-use crate::wire::{aloware, ghl, texting};
+use crate::wire::{aloware, ghl, json, texting};
 
 /// The flow of an event.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub enum Step {
     Start(Flow, Phone),
     /// Nothing to do, and why.
     Skip(LogEntry),
+    /// A kind of event without a flow: skipped, and counted.
+    Unhandled(LogEntry),
     /// Nothing can be done, and why: the event ends in error.
     Refuse(&'static str),
 }
@@ -88,7 +90,10 @@ fn of_aloware(event: &Event, rules: &Rules) -> Route {
         aloware::Kind::Text => aloware_text(event, &delivery, rules),
         aloware::Kind::Communication { .. } => skipped("communication_events_are_not_logged".to_owned()),
         aloware::Kind::Appointment => skipped("appointments_sot_is_ghl".to_owned()),
-        aloware::Kind::Unknown => skipped(format!("Unhandled event type: {}", event.event_type)),
+        aloware::Kind::Unknown => {
+            let reason = format!("Unhandled event type: {}", event.event_type);
+            vec![Step::Unhandled(skip(Flow::AlowareToGhl, event, reason))]
+        }
     }
 }
 
@@ -139,7 +144,10 @@ fn consent_step(flow: Flow, consumer: &Phone, body: &str, signal: Option<VendorS
 fn of_ghl(event: &Event, rules: &Rules) -> Route {
     let delivery = ghl::Delivery::read(&event.event_type, &event.payload);
     let skipped = |reason: String| vec![Step::Skip(skip(Flow::GhlToAloware, event, reason))];
-    let unhandled = || skipped(format!("Unhandled GHL event type: {}", event.event_type));
+    let unhandled = || {
+        let reason = format!("Unhandled GHL event type: {}", event.event_type);
+        vec![Step::Unhandled(skip(Flow::GhlToAloware, event, reason))]
+    };
     if delivery.is_foreign(&rules.location) {
         return skipped("another location's event".to_owned());
     }
@@ -165,7 +173,7 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         }
         ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated => vec![Step::GhlContact(id)],
         ghl::Kind::ContactDeleted => vec![Step::GhlDeleted(id)],
-        ghl::Kind::TagsChanged => vec![Step::GhlTags(id)],
+        ghl::Kind::TagsChanged | ghl::Kind::TagRemoved => vec![Step::GhlTags(id)],
         ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
         ghl::Kind::ProviderOutbound => agent_text(event, &delivery, rules),
         ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => {
@@ -175,10 +183,23 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
 }
 
 fn agent_text(event: &Event, delivery: &ghl::Delivery<'_>, rules: &Rules) -> Route {
+    // `Custom` is how live deliveries of an extra SMS provider call it (I#55).
+    let is_text = |channel: &String| ["sms", "custom"].contains(&channel.to_lowercase().as_str());
+    if let Some(other) = json::text(&event.payload, &["channel"]).filter(|channel| !is_text(channel)) {
+        let reason = format!("Only texts are sent: the channel is {other}");
+        return vec![Step::Skip(skip(Flow::GhlToAloware, event, reason))];
+    }
     let (message_id, to) = (delivery.message_id(), delivery.consumer(&rules.hint));
-    let body = crate::wire::json::text(&event.payload, &["message", "body"]);
+    let attachments = json::array(&event.payload, &["attachments"]).is_some_and(|list| !list.is_empty());
+    // An agent can send a picture without a word.
+    let body = json::text(&event.payload, &["message", "body"]).or_else(|| attachments.then(String::new));
     match (message_id, to, body) {
-        (Some(message_id), Some(to), Some(body)) => vec![Step::AgentText(AgentText { message_id, to, body })],
+        (Some(message_id), Some(to), Some(body)) => vec![Step::AgentText(AgentText {
+            message_id,
+            to,
+            body,
+            attachments,
+        })],
         _ => vec![Step::Refuse("a provider delivery needs messageId, phone and message")],
     }
 }
@@ -186,6 +207,10 @@ fn agent_text(event: &Event, delivery: &ghl::Delivery<'_>, rules: &Rules) -> Rou
 fn of_texting(event: &Event, rules: &Rules) -> Route {
     let delivery = texting::Delivery::read(&event.payload, &rules.hint);
     let skipped = |reason: String| vec![Step::Skip(skip(Flow::TextingToGhl, event, reason))];
+    let unhandled = || {
+        let reason = format!("Unhandled texting event type: {}", event.event_type);
+        vec![Step::Unhandled(skip(Flow::TextingToGhl, event, reason))]
+    };
     let consumer = delivery.consumer(&rules.own).cloned();
     match delivery.kind {
         texting::Kind::OptOutStop | texting::Kind::OptOutStart => {
@@ -213,12 +238,9 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
             let body = delivery.body.as_deref().unwrap_or_default();
             consumer
                 .and_then(|phone| consent_step(Flow::TextingToGhl, &phone, body, None))
-                .map_or_else(
-                    || skipped(format!("Unhandled texting event type: {}", event.event_type)),
-                    |step| vec![step],
-                )
+                .map_or_else(unhandled, |step| vec![step])
         }
-        texting::Kind::Other => skipped(format!("Unhandled texting event type: {}", event.event_type)),
+        texting::Kind::Other => unhandled(),
     }
 }
 

@@ -17,6 +17,7 @@ fn rules() -> Rules {
         own: Phone::from_e164("+18585550100").into_iter().collect(),
         location: "loc1".to_owned(),
         tag_lists: std::collections::BTreeMap::new(),
+        custom_fields: std::collections::BTreeMap::new(),
         texting_to_aloware: false,
         longest_call: std::time::Duration::from_secs(1),
     }
@@ -54,6 +55,7 @@ fn name(step: Step) -> String {
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
         Step::StopByContact(id) => format!("stop by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
+        Step::Unhandled(entry) => format!("unhandled: {}", entry.message.unwrap_or_default()),
         Step::Skip(entry) => format!("skip: {}", entry.message.unwrap_or_default()),
         Step::Refuse(reason) => format!("refuse: {reason}"),
     }
@@ -75,7 +77,7 @@ fn every_aloware_event_takes_its_flow() {
         ("Contact-Created", "aloware contact"),
         ("OutboundAppointment", "skip: appointments_sot_is_ghl"),
         ("Communication initiated", "skip: communication_events_are_not_logged"),
-        ("Surprise", "skip: Unhandled event type: Surprise"),
+        ("Surprise", "unhandled: Unhandled event type: Surprise"),
     ] {
         assert_eq!(steps("aloware", event, lead.clone()), [wanted], "{event}");
     }
@@ -90,18 +92,27 @@ fn every_ghl_event_takes_its_flow_in_both_spellings() {
         ("ContactDelete", "deleted c1"),
         ("contact.deleted", "deleted c1"),
         ("ContactTagUpdate", "tags c1"),
+        ("contact.tag.removed", "tags c1"),
         ("ContactDndUpdate", "skip: do-not-disturb recorded in the registry"),
         (
             "OpportunityStageUpdate",
-            "skip: Unhandled GHL event type: OpportunityStageUpdate",
+            "unhandled: Unhandled GHL event type: OpportunityStageUpdate",
         ),
-        ("AppointmentCreate", "skip: Unhandled GHL event type: AppointmentCreate"),
+        (
+            "AppointmentCreate",
+            "unhandled: Unhandled GHL event type: AppointmentCreate",
+        ),
     ] {
         assert_eq!(steps("ghl", event, contact.clone()), [wanted], "{event}");
     }
     let typed =
         json!({"contactId": "c1", "messageId": "g1", "phone": "+16195550111", "message": "hi", "channel": "SMS"});
     assert_eq!(steps("ghl", "ProviderOutboundMessage", typed), ["send g1 +16195550111"]);
+    let mail = json!({"contactId": "c1", "messageId": "g2", "emailTo": ["a@probe.test"], "channel": "Email"});
+    assert_eq!(
+        steps("ghl", "ProviderOutboundMessage", mail),
+        ["skip: Only texts are sent: the channel is Email"]
+    );
     let workflow = json!({"contact_id": "c1", "id": "opportunity", "phone": "+16195550111", "workflow": {"id": "w"}});
     assert_eq!(steps("ghl", "contact.updated", workflow), ["contact c1", "tags c1"]);
 }
@@ -133,7 +144,11 @@ fn every_texting_event_takes_its_flow() {
             "",
             "skip: vendor reports START without the word; the block stays",
         ),
-        ("optout.help", "", "skip: Unhandled texting event type: optout.help"),
+        (
+            "optout.help",
+            "",
+            "unhandled: Unhandled texting event type: optout.help",
+        ),
     ] {
         assert_eq!(steps("texting", kind, text(kind, body)), [wanted], "{kind} {body}");
     }

@@ -77,6 +77,7 @@ mod tests {
             own: Vec::new(),
             location: "loc1".to_owned(),
             tag_lists: std::collections::BTreeMap::new(),
+            custom_fields: std::collections::BTreeMap::new(),
             texting_to_aloware: false,
             longest_call: std::time::Duration::from_secs(1),
         }

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::wire::{Request, Vendor};
+use super::wire::{Answer, Request, Vendor};
 
 /// One request to a simulator.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Call {
     pub body: Value,
     /// The simulator has an endpoint for it.
     pub matched: bool,
+    /// The body of the simulator's own answer; `None` where a fault spoke in its place.
+    pub answer: Option<Bytes>,
     /// Status of the answer; `None` while held, or if the connection was dropped.
     pub status: Option<u16>,
     /// When the answer left or the connection was dropped.
@@ -78,8 +81,14 @@ impl Journal {
         self.seq.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Writes a call down, unanswered.
-    pub(super) fn open(&self, seq: u64, vendor: Vendor, at: DateTime<Utc>, request: &Request, matched: bool) {
+    /// Writes a call down, not yet sent back; `answer` is the simulator's own.
+    pub(super) fn open(
+        &self,
+        (seq, vendor, at): (u64, Vendor, DateTime<Utc>),
+        request: &Request,
+        matched: bool,
+        answer: Option<&Answer>,
+    ) {
         let keep = match self.recording {
             Recording::Everything => usize::MAX,
             Recording::Last(count) => count,
@@ -95,6 +104,7 @@ impl Journal {
             headers: request.headers.clone(),
             body: request.body.clone(),
             matched,
+            answer: answer.map(|answer| answer.body.clone()),
             status: None,
             answered_at: None,
         };

@@ -101,20 +101,21 @@ async fn handle(request: HttpRequest, raw: Bytes, desk: Data<Desk>) -> HttpRespo
     let at = Utc::now();
     let seen = Request::read(&request, &raw);
     let seq = desk.journal.arrive(desk.vendor);
+    let place = (seq, desk.vendor, at);
     let matched = desk.simulator.knows(&seen);
     let ending = match desk.faults.take(&seen.method, &seen.path) {
         None => {
             let answer = desk.simulator.answer(&seen);
-            desk.journal.open(seq, desk.vendor, at, &seen, matched);
+            desk.journal.open(place, &seen, matched, Some(&answer));
             Ending::Reply(answer)
         }
         Some((Fault::ApplyThen(fault), latch)) => {
             let answer = desk.simulator.answer(&seen);
-            desk.journal.open(seq, desk.vendor, at, &seen, matched);
+            desk.journal.open(place, &seen, matched, None);
             suffer(&desk, &seen, innermost(*fault), latch, Some(answer)).await
         }
         Some((fault, latch)) => {
-            desk.journal.open(seq, desk.vendor, at, &seen, matched);
+            desk.journal.open(place, &seen, matched, None);
             suffer(&desk, &seen, fault, latch, None).await
         }
     };

@@ -1,7 +1,7 @@
 //! Contacts between GHL and Aloware: read both, merge, write only what differs.
 
 use super::person::Someone;
-use super::{Desk, Flowed, Ledger, aloware_failed, ghl_failed};
+use super::{Desk, Flowed, Ledger, aloware_failed, custom_fields, ghl_failed};
 use crate::conflicts::{Merge, Mode, differing, merge};
 use crate::domain::{
     AlowareContact, AlowareContactId, Entity, Failure, Flow, GhlContact, GhlContactId, LogEntry, PersonFields, Phone,
@@ -65,7 +65,7 @@ impl Pair<'_> {
     async fn synchronise(&self, desk: &Desk, ledger: &mut Ledger<'_>, mapping: Option<&Mapping>) -> Flowed {
         let theirs = self.aloware.map(|contact| contact.fields.clone()).unwrap_or_default();
         let base = mapping.and_then(|mapping| mapping.base.as_ref());
-        let merged = merge(desk.rules.mode, base, &self.ghl.fields, &theirs);
+        let mut merged = merge(desk.rules.mode, base, &self.ghl.fields, &theirs);
         let aloware_id = self.write_aloware(desk, ledger, &merged, &theirs).await?;
         let known = aloware_id
             .or_else(|| self.aloware.and_then(|contact| contact.id.clone()))
@@ -74,7 +74,7 @@ impl Pair<'_> {
             Some(id) => id,
             None => self.look_up_again(desk).await?,
         };
-        self.write_ghl(desk, ledger, &merged).await?;
+        let remark = self.write_ghl(desk, ledger, &mut merged, &aloware_id).await?;
         self.remember(desk, &aloware_id, &merged).await?;
         let mut entry = LogEntry::success(
             Flow::GhlToAloware,
@@ -83,6 +83,7 @@ impl Pair<'_> {
             aloware_id.as_str(),
         );
         entry.decisions = Some(merged.to_json());
+        entry.message = remark.map(str::to_owned);
         Ok(vec![entry])
     }
 
@@ -115,26 +116,36 @@ impl Pair<'_> {
         Ok(id)
     }
 
-    /// Writes what GHL lacks; in `ghl` mode GHL is never written.
-    async fn write_ghl(&self, desk: &Desk, ledger: &mut Ledger<'_>, merged: &Merge) -> Result<(), Failure> {
+    /// Writes what GHL lacks, in one call; in `ghl` mode GHL is never written. An
+    /// e-mail that GHL knows as somebody else's is left out of `merged` and told.
+    async fn write_ghl(
+        &self,
+        desk: &Desk,
+        ledger: &mut Ledger<'_>,
+        merged: &mut Merge,
+        aloware: &AlowareContactId,
+    ) -> Result<Option<&'static str>, Failure> {
         let mut changes = differing(&merged.fields, &self.ghl.fields);
         // The phone is what both sides were matched by; its spelling is GHL's business.
         changes.phone = None;
-        if desk.rules.mode == Mode::Ghl || changes == PersonFields::default() {
-            return Ok(());
-        }
-        let (_, intent) = ledger.announce(&format!("ghl:fields:{}", self.id), &[]).await?;
-        let patch = ContactPatch {
+        let mut patch = ContactPatch {
             fields: changes,
+            custom_fields: custom_fields::lacking(&desk.rules.custom_fields, self.ghl, aloware, self.aloware),
             ..ContactPatch::default()
         };
-        desk.vendors
-            .ghl
-            .update_contact(&intent, self.id, &patch)
-            .await
-            .map_err(ghl_failed)?;
+        if desk.rules.mode == Mode::Ghl || patch.is_empty() {
+            return Ok(None);
+        }
+        let (_, intent) = ledger.announce(&format!("ghl:fields:{}", self.id), &[]).await?;
+        let mut written = desk.vendors.ghl.update_contact(&intent, self.id, &patch).await;
+        let taken = matches!(written, Err(VendorError::Duplicate { .. })) && patch.fields.email.take().is_some();
+        if taken {
+            merged.leave_email(self.ghl.fields.email.clone());
+            written = desk.vendors.ghl.update_contact(&intent, self.id, &patch).await;
+        }
+        written.map_err(ghl_failed)?;
         ledger.confirm(&intent, Some(self.id.to_string()), None);
-        Ok(())
+        Ok(taken.then_some("the e-mail belongs to another GHL contact and was not written"))
     }
 
     /// The answer to a new form need not name the contact.
@@ -212,10 +223,11 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, contact: Alowa
         ghl: &ghl,
         aloware: Some(&contact),
     };
-    let merged = merge(Mode::Aloware, None, &ghl.fields, &contact.fields);
-    pair.write_ghl(desk, ledger, &merged).await?;
+    let mut merged = merge(Mode::Aloware, None, &ghl.fields, &contact.fields);
+    let remark = pair.write_ghl(desk, ledger, &mut merged, &aloware_id).await?;
     pair.remember(desk, &aloware_id, &merged).await?;
     let mut entry = LogEntry::success(Flow::AlowareToGhl, Entity::Contact, entity_id, id.as_str());
     entry.decisions = Some(merged.to_json());
+    entry.message = remark.map(str::to_owned);
     Ok(vec![entry])
 }

@@ -6,6 +6,7 @@ use crate::loops::echo::TagDelta;
 use crate::store::contact_mappings::{self, Keys, Mapping};
 use crate::store::echoes;
 use crate::vendors::aloware::FormRequest;
+use crate::wire::ghl::NamedTag;
 
 /// Compares the tags with those last known and moves the contact in the
 /// configured lists. Aloware can add to one list, and take away only from all.
@@ -16,7 +17,7 @@ pub async fn ghl_to_aloware(
     ledger: &mut Ledger<'_>,
     id: &GhlContactId,
     shown: &GhlContact,
-    named: Option<String>,
+    named: Option<NamedTag>,
 ) -> Flowed {
     let skipped = |reason: &str| {
         Ok(vec![LogEntry::skipped(
@@ -33,10 +34,7 @@ pub async fn ghl_to_aloware(
     };
     let mapping = contact_mappings::find(&client, keys).await?;
     let before = mapping.as_ref().and_then(|m| m.ghl_tags.clone()).unwrap_or_default();
-    let full_set = shown
-        .tags
-        .clone()
-        .or_else(|| named.map(|tag| before.iter().cloned().chain([tag]).collect()));
+    let full_set = shown.tags.clone().or_else(|| named.map(|tag| tag.applied_to(&before)));
     let Some(tags) = &full_set else {
         return skipped("No tags in payload");
     };
@@ -98,6 +96,9 @@ async fn save(
     Ok(())
 }
 
+/// What a removal really did, for whoever reads the log.
+const FROM_ALL_LISTS: &str = "removed from ALL Aloware lists: Aloware has no call for one list";
+
 /// Which configured lists a tag change concerns: `(tag, list id)`.
 #[derive(Debug, PartialEq, Eq)]
 struct ListMoves {
@@ -132,22 +133,17 @@ impl ListMoves {
         aloware: Option<AlowareContactId>,
     ) -> Flowed {
         let mut join: Vec<String> = self.added.iter().map(|(_, list)| list.clone()).collect();
+        let mut known = aloware;
         if !self.removed.is_empty() {
-            let known = match aloware {
-                Some(aloware) => Some(aloware),
-                None => desk
-                    .vendors
-                    .aloware
-                    .lookup(phone)
-                    .await
-                    .map_err(aloware_failed)?
-                    .and_then(|c| c.id),
-            };
-            if let Some(aloware) = known {
+            if known.is_none() {
+                let found = desk.vendors.aloware.lookup(phone).await.map_err(aloware_failed)?;
+                known = found.and_then(|contact| contact.id);
+            }
+            if let Some(aloware) = &known {
                 let (_, intent) = ledger.announce(&format!("aloware:unlist:{id}"), &[]).await?;
                 desk.vendors
                     .aloware
-                    .remove_from_lists(&intent, &aloware)
+                    .remove_from_lists(&intent, aloware)
                     .await
                     .map_err(aloware_failed)?;
                 ledger.confirm(&intent, Some(aloware.to_string()), None);
@@ -168,8 +164,15 @@ impl ListMoves {
             ledger.confirm(&intent, None, None);
         }
         let row = |(tag, list): &(String, String)| LogEntry::success(Flow::GhlToAloware, Entity::List, tag, list);
-        let removed = self.removed.iter().map(|pair| {
-            row(pair).with_message("removed: Aloware takes a contact from all lists at once, the others were set again")
+        let removed = self.removed.iter().map(|pair| match (&known, self.kept.is_empty()) {
+            (None, _) => {
+                let reason = "No Aloware contact: it is on no list";
+                LogEntry::skipped(Flow::GhlToAloware, Entity::List, &pair.0, reason).with_target(&pair.1)
+            }
+            (Some(_), true) => row(pair).with_message(FROM_ALL_LISTS),
+            (Some(_), false) => {
+                row(pair).with_message(format!("{FROM_ALL_LISTS}; those of its other tags were set again"))
+            }
         });
         Ok(self.added.iter().map(row).chain(removed).collect())
     }

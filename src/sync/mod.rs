@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod contact;
+mod custom_fields;
 pub mod disposition;
 pub mod dnc;
 mod ledger;
@@ -19,7 +20,7 @@ mod tags;
 
 use std::time::Duration;
 
-use crate::config::{RecordingLinks, Settings, SourceOfTruth};
+use crate::config::{CustomField, RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
 use crate::store::announcer::Announcer;
@@ -59,6 +60,8 @@ pub struct Rules {
     pub location: String,
     /// GHL tag (lower case) to Aloware list id.
     pub tag_lists: std::collections::BTreeMap<String, String>,
+    /// The GHL custom field id of each fact that is kept there.
+    pub custom_fields: std::collections::BTreeMap<CustomField, String>,
     /// Whether texts are also mapped to Aloware contacts.
     pub texting_to_aloware: bool,
     /// After this long a vendor call has surely ended, whoever made it.
@@ -88,6 +91,7 @@ impl Rules {
             hint,
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
+            custom_fields: settings.ghl.custom_fields.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
             longest_call: settings.http.timeout + AFTERMATH,
         }

@@ -14,21 +14,27 @@ pub struct AgentText {
     pub message_id: String,
     /// To whom.
     pub to: Phone,
-    /// The words.
+    /// The words; empty when the agent sent attachments only.
     pub body: String,
+    /// Whether there are attachments, which the texting vendor does not take.
+    pub attachments: bool,
 }
 
 /// Sends it once. A send whose outcome is unknown is not repeated.
 pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, event: &Event) -> Flowed {
     let entry = |reason: &str| LogEntry::skipped(Flow::TextingToGhl, Entity::Message, &event.entity_id, reason);
     let unknown = || Ok(vec![entry("outcome of the send is unknown; it is not sent again")]);
+    if text.body.is_empty() {
+        tell_agent(desk, ledger, text, "attachments cannot be sent").await?;
+        return Ok(vec![entry("attachments cannot be sent")]);
+    }
     let outbound = OutboundText {
         body: text.body.clone(),
         correlation_id: Some(reference(&text.message_id)),
         ..OutboundText::default()
     };
     match send_once(desk, ledger, &text.to, &outbound).await {
-        Ok(id) => Ok(vec![sent(event, &id)]),
+        Ok(id) => Ok(vec![sent(event, text, &id)]),
         Err(SendFailure::OptedOut) => {
             tell_agent(desk, ledger, text, "the recipient has opted out").await?;
             Ok(vec![entry("opted_out")])
@@ -46,7 +52,7 @@ pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentTe
             after: retry_after,
             reason: "text cannot be sent now".to_owned(),
         }),
-        Err(SendFailure::Taken { vendor_id: Some(id) }) => Ok(vec![sent(event, &id)]),
+        Err(SendFailure::Taken { vendor_id: Some(id) }) => Ok(vec![sent(event, text, &id)]),
         Err(SendFailure::Unknown | SendFailure::Taken { vendor_id: None }) => unknown(),
     }
 }
@@ -56,8 +62,13 @@ pub(super) fn reference(ghl_message_id: &str) -> String {
     format!("ghl:{ghl_message_id}")
 }
 
-fn sent(event: &Event, vendor_id: &str) -> LogEntry {
-    LogEntry::success(Flow::TextingToGhl, Entity::Message, &event.entity_id, vendor_id).with_message("sent")
+fn sent(event: &Event, text: &AgentText, vendor_id: &str) -> LogEntry {
+    let message = if text.attachments {
+        "sent without its attachments"
+    } else {
+        "sent"
+    };
+    LogEntry::success(Flow::TextingToGhl, Entity::Message, &event.entity_id, vendor_id).with_message(message)
 }
 
 async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why: &str) -> Result<(), Failure> {

@@ -18,6 +18,8 @@ pub enum Kind {
     ContactDeleted,
     /// A contact's tags changed.
     TagsChanged,
+    /// A contact lost the tag that the delivery names, unless it shows the full set.
+    TagRemoved,
     /// A contact's do-not-disturb changed.
     DndChanged,
     /// A consumer wrote through GHL.
@@ -37,10 +39,30 @@ impl Kind {
     pub const fn entity(self) -> Entity {
         match self {
             Self::ContactCreated | Self::ContactUpdated | Self::ContactDeleted | Self::DndChanged => Entity::Contact,
-            Self::TagsChanged => Entity::Tag,
+            Self::TagsChanged | Self::TagRemoved => Entity::Tag,
             Self::InboundMessage | Self::OutboundMessage | Self::ProviderOutbound => Entity::Message,
             Self::Appointment => Entity::Appointment,
             Self::Other => Entity::Unknown,
+        }
+    }
+}
+
+/// The one tag that a legacy tag event names, where it carries no full set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedTag {
+    /// The contact got it.
+    Added(String),
+    /// The contact lost it.
+    Removed(String),
+}
+
+impl NamedTag {
+    /// The full set, `before` being the one last known.
+    pub fn applied_to(self, before: &[String]) -> Vec<String> {
+        let same = |one: &str, other: &str| one.trim().to_lowercase() == other.trim().to_lowercase();
+        match self {
+            Self::Added(tag) => before.iter().cloned().chain([tag]).collect(),
+            Self::Removed(tag) => before.iter().filter(|kept| !same(kept, &tag)).cloned().collect(),
         }
     }
 }
@@ -184,11 +206,13 @@ impl<'a> Delivery<'a> {
     }
 
     /// The tag a legacy tag event names, where it carries no full set.
-    pub fn named_tag(&self) -> Option<String> {
-        json::text(
-            self.payload,
-            &["tag", "tagName", "body.tag", "body.tagName", "data.tag", "data.tagName"],
-        )
+    pub fn named_tag(&self) -> Option<NamedTag> {
+        let names = ["tag", "tagName", "body.tag", "body.tagName", "data.tag", "data.tagName"];
+        let tag = json::text(self.payload, &names)?;
+        Some(match self.kind {
+            Kind::TagRemoved => NamedTag::Removed(tag),
+            _ => NamedTag::Added(tag),
+        })
     }
 }
 
@@ -203,8 +227,10 @@ fn classify(name: &str) -> Kind {
         "contactcreate" | "contactcreated" => Kind::ContactCreated,
         "contactupdate" | "contactupdated" => Kind::ContactUpdated,
         "contactdelete" | "contactdeleted" => Kind::ContactDeleted,
-        "contacttagupdate" | "contacttagupdated" | "contacttagadded" | "contacttagremoved" | "tagadded"
-        | "tagremoved" | "tagupdate" | "tagupdated" => Kind::TagsChanged,
+        "contacttagupdate" | "contacttagupdated" | "contacttagadded" | "tagadded" | "tagupdate" | "tagupdated" => {
+            Kind::TagsChanged
+        }
+        "contacttagremoved" | "tagremoved" => Kind::TagRemoved,
         "contactdndupdate" | "contactdndupdated" => Kind::DndChanged,
         "inboundmessage" => Kind::InboundMessage,
         "outboundmessage" => Kind::OutboundMessage,
@@ -228,6 +254,8 @@ mod tests {
             ("ContactUpdate", Kind::ContactUpdated),
             ("contact.deleted", Kind::ContactDeleted),
             ("ContactTagUpdate", Kind::TagsChanged),
+            ("contact.tag.added", Kind::TagsChanged),
+            ("contact.tag.removed", Kind::TagRemoved),
             ("ContactDndUpdate", Kind::DndChanged),
             ("InboundMessage", Kind::InboundMessage),
             ("AppointmentCreate", Kind::Appointment),
@@ -252,6 +280,17 @@ mod tests {
             contact.tags.as_deref(),
             Some(&["hot lead".to_owned(), "call me".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn a_named_tag_joins_or_leaves_the_known_set() {
+        let before = ["Hot Lead".to_owned(), "vip".to_owned()];
+        let of = |name: &str, tag: &str| {
+            let body = json!({"id": "c1", "tag": tag});
+            Delivery::read(name, &body).named_tag().unwrap().applied_to(&before)
+        };
+        assert_eq!(of("contact.tag.added", "call me"), ["Hot Lead", "vip", "call me"]);
+        assert_eq!(of("contact.tag.removed", "hot lead"), ["vip"]);
     }
 
     #[test]

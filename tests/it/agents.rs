@@ -77,6 +77,31 @@ async fn a_text_to_someone_who_said_stop_fails_in_ghl_and_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attachments_do_not_leave_and_nobody_is_told_they_did() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    let picture = json!(["https://files.probe.test/a.png"]);
+    let (mut both, mut only) = (typed(&app, "see the plan").await, typed(&app, "").await);
+    for body in [&mut both, &mut only] {
+        body["attachments"] = picture.clone();
+        deliver(&app, body).await;
+    }
+    app.idle().await;
+    assert_eq!(app.sandbox.texting.sent_to(LEAD).len(), 1, "the words");
+    assert_eq!(status_of(&app, only["messageId"].as_str().unwrap()), "failed");
+    let log = app
+        .rows("SELECT status, error_message FROM sync_log ORDER BY status")
+        .await;
+    assert_eq!(
+        log,
+        [
+            json!({"status": "skipped", "error_message": "attachments cannot be sent"}),
+            json!({"status": "success", "error_message": "sent without its attachments"})
+        ]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_whose_answer_was_lost_is_not_repeated() {
     let app = TestApp::start_with(&[PROVIDER]).await;
     let body = typed(&app, "hello?").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, TestApp, contact_event};
+use crate::support::{PATIENCE, TestApp, contact_event, text};
 
 const LEAD: &str = "+16195550122";
 
@@ -203,5 +203,60 @@ async fn a_workflow_webhook_with_the_path_secret_syncs_the_person_and_the_tags()
         event,
         [json!({"entity_id": id, "event_type": "contact.updated", "status": "done"})]
     );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_after_the_deletion_gets_a_fresh_contact_and_a_late_update_revives_nothing() {
+    let app = TestApp::start().await;
+    let fields = json!({"firstName": "Ida", "phone": LEAD});
+    let id = app.sandbox.ghl.add_contact(fields.clone());
+    app.ghl(&contact_event("ContactCreate", &id, "d1", fields.clone()))
+        .await;
+    app.idle().await;
+    app.sandbox.ghl.remove_contact(&id);
+    app.ghl(&contact_event("ContactDelete", &id, "d2", fields)).await;
+    // Sent before the deletion, delivered after it.
+    let late = json!({"firstName": "Idabelle", "phone": LEAD});
+    app.ghl(&contact_event("ContactUpdate", &id, "d3", late)).await;
+    app.texting(&text("message.received", "m1", LEAD, "are you there?"))
+        .await;
+    app.idle().await;
+    let fresh = app.sandbox.ghl.contacts();
+    assert_eq!(fresh.len(), 1);
+    let fresh = fresh[0]["id"].as_str().unwrap();
+    assert_ne!(fresh, id);
+    assert_eq!(app.sandbox.ghl.notes(fresh).len(), 1, "the text is on the new contact");
+    let mapped = app
+        .rows("SELECT ghl_contact_id FROM contact_mappings WHERE deleted_at IS NULL")
+        .await;
+    assert_eq!(mapped, [json!({"ghl_contact_id": fresh})]);
+    let late = app
+        .rows("SELECT status FROM sync_log WHERE error_message = 'Contact not found in GHL'")
+        .await;
+    assert_eq!(late, [json!({"status": "skipped"})]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_do_not_disturb_of_the_crm_blocks_our_texts_until_the_crm_lifts_it() {
+    let app = TestApp::start().await;
+    let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));
+    let set = |at: &str, status: &str| json!({"phone": LEAD, "timestamp": at, "dnd": false, "dndSettings": {"SMS": {"status": status}}});
+    for (at, spelling, status, answer) in [
+        ("2026-11-02T17:10:00.000Z", "ContactDndUpdate", "permanent", 409),
+        ("2026-11-02T17:11:00.000Z", "contact.dnd.updated", "inactive", 202),
+    ] {
+        let calls = app.sandbox.ghl.calls_total();
+        app.ghl(&contact_event(spelling, &id, at, set(at, status))).await;
+        app.idle().await;
+        assert_eq!(app.send(LEAD, "hello").await.status(), answer, "{status}");
+        assert_eq!(app.sandbox.ghl.calls_total(), calls, "the delivery says it all");
+    }
+    let rows = app
+        .rows("SELECT cause, action, source FROM optout_history ORDER BY recorded_at")
+        .await;
+    let row = |action: &str| json!({"cause": "crm_dnd", "action": action, "source": "ghl"});
+    assert_eq!(rows, [row("block"), row("lift")]);
     app.finish().await;
 }

@@ -139,6 +139,10 @@ async fn nul_characters_and_unknown_events_are_stored_and_end_skipped() {
         log,
         [json!({"status": "skipped", "error_message": "Unhandled event type: Odd-Thing"})]
     );
+    let meters = app.client.get(format!("{}/metrics", app.base)).send().await.unwrap();
+    let meters = meters.text().await.unwrap();
+    let counted = |line: &str| line.starts_with("events_unhandled_total{source=\"aloware\"}");
+    assert!(meters.lines().any(counted), "{meters}");
     app.finish().await;
 }
 

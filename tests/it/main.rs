@@ -10,7 +10,9 @@
 mod agents;
 mod calls;
 mod connections;
+mod contact_fields;
 mod contacts;
+mod contracts;
 mod doctor;
 mod embedded;
 mod engine;
@@ -18,6 +20,7 @@ mod faults;
 mod ingest;
 mod kills;
 mod ledger;
+mod lists;
 mod opt_outs;
 mod outages;
 mod restarts;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{problem, settings};
+use crate::config::CustomField;
 
 #[test]
 fn quantities_out_of_bounds_are_refused_with_the_bounds() {
@@ -59,8 +60,8 @@ fn lists_and_maps_are_read_from_text_and_arrays() {
         ("TEXTING_FROM_NUMBER", "+12125550100,+1 212 555 0101"),
     ];
     let settings = settings(file, &env);
-    assert_eq!(settings.ghl.custom_fields["alowareContactId"], "f1");
-    assert_eq!(settings.ghl.custom_fields["leadSource"], "f2");
+    assert_eq!(settings.ghl.custom_fields[&CustomField::AlowareContactId], "f1");
+    assert_eq!(settings.ghl.custom_fields[&CustomField::LeadSource], "f2");
     let tags: Vec<_> = settings
         .aloware
         .tag_lists

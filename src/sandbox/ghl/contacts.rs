@@ -12,6 +12,9 @@ use super::fields::{COMMON, CREATE, UPDATE, UPSERT, normalise};
 use super::state::{Identifier, State};
 use crate::sandbox::wire::{Answer, Request};
 
+/// What GET shows and the schema of a creation's answer does not have.
+const UNSAID_ON_CREATION: &[&str] = &["name", "timezone", "inboundDndSettings"];
+
 /// GET /contacts/{id}
 pub(super) fn get(state: &State, request: &Request, id: &str) -> Outcome {
     only_query(request, &[])?;
@@ -32,7 +35,10 @@ pub(super) fn create(state: &mut State, request: &Request) -> Outcome {
     }
     let id = new_id();
     state.create(&id, body, Utc::now());
-    let contact = state.book.get(&id).map(view).unwrap_or_default();
+    let mut contact = state.book.get(&id).map(view).unwrap_or_default();
+    for unsaid in UNSAID_ON_CREATION {
+        contact.remove(*unsaid);
+    }
     Ok(Answer::json(201, &json!({"contact": contact})))
 }
 
@@ -116,9 +122,10 @@ pub(super) fn find_duplicate(state: &State, request: &Request) -> Outcome {
     Ok(ok(&json!({"contact": found.map(view)})))
 }
 
-/// A contact as GET shows it.
+/// A contact as GET shows it. `gender` can be written and is never shown.
 pub(super) fn view(contact: &Contact) -> Map<String, Value> {
     let mut view = contact.clone();
+    view.remove("gender");
     for (field, lower) in [
         ("firstName", "firstNameLowerCase"),
         ("lastName", "lastNameLowerCase"),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::answers::{Outcome, bad_request, check_location, ok, only_query, read_body, unauthorized, unprocessable};
 use super::book::{new_id, stamp, text};
 use super::message_rules::{check_parts, check_party, check_provider, contact_of};
+use super::message_views::{conversation_view, message_view};
 use super::state::State;
 use crate::sandbox::shape::{Fields, Kind, violations};
 use crate::sandbox::wire::Request;
@@ -122,10 +123,11 @@ pub(super) fn status(state: &mut State, request: &Request, id: &str) -> Outcome 
     let Some(message) = messages.find(|message| text(message, "id") == Some(id)) else {
         return Err(bad_request(&format!("Message with id {id} not found")));
     };
+    let told = body.get("status").cloned();
     message.extend(body);
     let conversation = message.get("conversationId").cloned();
     Ok(ok(
-        &json!({"conversationId": conversation, "messageId": id, "msg": "Status updated"}),
+        &json!({"conversationId": conversation, "messageId": id, "status": told}),
     ))
 }
 
@@ -137,7 +139,7 @@ pub(super) fn get(state: &State, id: &str) -> Outcome {
         .find(|message| message.get("id") == Some(&json!(id)));
     let message = found.ok_or_else(|| bad_request(&format!("Message with id {id} not found")))?;
     Ok(ok(
-        &json!({"message": message, "traceId": uuid::Uuid::new_v4().to_string()}),
+        &json!({"message": message_view(message), "traceId": uuid::Uuid::new_v4().to_string()}),
     ))
 }
 
@@ -149,7 +151,7 @@ pub(super) fn search(state: &State, request: &Request) -> Outcome {
         .conversations
         .iter()
         .filter(|(contact, _)| request.query("contactId").is_none_or(|id| id == contact.as_str()))
-        .map(|(contact, id)| json!({"id": id, "contactId": contact, "locationId": state.location}))
+        .map(|(contact, id)| conversation_view(state, contact, id))
         .collect();
     let total = conversations.len();
     Ok(ok(&json!({"conversations": conversations, "total": total})))
@@ -175,9 +177,12 @@ pub(super) fn list(state: &State, request: &Request, conversation: &str) -> Outc
             .position(|one| one.get("id") == Some(&json!(id)))
             .map_or(0, |at| at + 1)
     });
-    let page: Vec<&Value> = of_conversation().skip(skip).take(limit).collect();
+    let page: Vec<Value> = of_conversation().skip(skip).take(limit).map(message_view).collect();
     let more = of_conversation().count() > skip + page.len();
-    let last = page.last().and_then(|message| message.get("id"));
+    let last = page
+        .last()
+        .and_then(|message| message["id"].as_str())
+        .unwrap_or_default();
     Ok(ok(
         &json!({"messages": {"lastMessageId": last, "nextPage": more, "messages": page}}),
     ))

@@ -15,6 +15,7 @@ mod fields;
 mod filters;
 mod limits;
 mod message_rules;
+mod message_views;
 mod notes;
 mod routes;
 mod scopes;

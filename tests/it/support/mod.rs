@@ -103,11 +103,14 @@ impl TestApp {
         query::connect(&self.config).await.batch_execute(sql).await.unwrap();
     }
 
-    /// Ends the test: no event unfinished, no vendor call that no vendor documents.
+    /// Ends the test: no event unfinished, no vendor call that no vendor
+    /// documents, nothing said or answered that the official files do not know.
     pub async fn finish(mut self) {
         self.idle().await;
         let unmatched = self.sandbox.unmatched();
         assert!(unmatched.is_empty(), "undocumented vendor calls: {unmatched:?}");
+        let wrong = crate::contracts::vendors::violations(&self.sandbox.calls());
+        assert!(wrong.is_empty(), "against the official files: {wrong:#?}");
         self.shut_down().await;
         drop(self.database.take());
     }
