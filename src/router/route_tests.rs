@@ -40,7 +40,6 @@ fn steps(source: &str, event_type: &str, payload: Value) -> Vec<String> {
 fn name(step: Step) -> String {
     match step {
         Step::Call => "call".to_owned(),
-        Step::NoteEvent => "note".to_owned(),
         Step::Dnc => "dnc".to_owned(),
         Step::Disposed => "disposed".to_owned(),
         Step::AlowareContact => "aloware contact".to_owned(),
@@ -54,6 +53,7 @@ fn name(step: Step) -> String {
         Step::StopByContact(id) => format!("stop by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Skip(entry) => format!("skip: {}", entry.message.unwrap_or_default()),
+        Step::Unheard(entry) => format!("unheard of: {}", entry.message.unwrap_or_default()),
         Step::Refuse(reason) => format!("refuse: {reason}"),
     }
 }
@@ -65,16 +65,16 @@ fn every_aloware_event_takes_its_flow() {
         ("OutboundPhoneCall", "call"),
         ("InboundPhoneCall-DispositionMissed", "call"),
         ("Call-Disposed", "call"),
-        ("Recording-Saved", "note"),
-        ("Voicemail-Saved", "note"),
-        ("Transcription-Saved", "note"),
-        ("transcription.call.summarized", "note"),
+        ("Recording-Saved", "call"),
+        ("Voicemail-Saved", "call"),
+        ("Transcription-Saved", "call"),
+        ("transcription.call.summarized", "call"),
         ("Contact DNC Updated", "dnc"),
         ("Contact-Disposed", "disposed"),
         ("Contact-Created", "aloware contact"),
         ("OutboundAppointment", "skip: appointments_sot_is_ghl"),
         ("Communication initiated", "skip: communication_events_are_not_logged"),
-        ("Surprise", "skip: Unhandled event type: Surprise"),
+        ("Surprise", "unheard of: Unhandled event type: Surprise"),
     ] {
         assert_eq!(steps("aloware", event, lead.clone()), [wanted], "{event}");
     }

@@ -19,6 +19,7 @@ pub mod quarantine;
 pub mod retention;
 pub mod scheduled_runs;
 pub mod sessions;
+pub mod siblings;
 pub mod spool;
 mod spool_record;
 #[cfg(test)]
