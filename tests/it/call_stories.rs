@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use df_middleware::sandbox::{Fault, Times};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -312,5 +313,32 @@ async fn a_delivery_that_names_no_call_ends_in_error_and_one_of_our_own_lines_is
         .await;
     assert_eq!(skipped, [json!({"error_message": "own_number"})]);
     assert_eq!(app.sandbox.ghl.calls_total(), 0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ghl_refuses_fails_the_delivery_that_is_about_it_and_no_other_of_the_call() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    app.aloware(&completed(9110, LEAD)).await;
+    app.idle().await;
+    let refusal = Fault::status(422, "no");
+    app.sandbox
+        .ghl
+        .fault("PUT", "/contacts/*/notes/*", Times::Forever, refusal);
+    for delivery in [disposed(9110, LEAD, "Interested"), summary(9110, LEAD, WORDS)] {
+        app.aloware(&delivery).await;
+        app.idle().await;
+    }
+    let states = app
+        .rows("SELECT entity_type, status FROM webhook_events ORDER BY seq OFFSET 1")
+        .await;
+    let wanted = [
+        json!({"entity_type": "call", "status": "error"}),
+        json!({"entity_type": "call_summary", "status": "done"}),
+    ];
+    assert_eq!(states, wanted);
+    assert!(app.sandbox.ghl.notes(&contact).iter().any(|note| note.contains(WORDS)));
+    assert!(app.sandbox.ghl.tags(&contact).contains(&"follow-up needed".to_owned()));
     app.finish().await;
 }

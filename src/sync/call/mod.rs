@@ -68,7 +68,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
             Ok(vec![skipped("No phone number or email to find the contact by")])
         };
     };
-    due.write(desk, ledger, &contact).await?;
+    due.write(desk, ledger, &contact, delivery.kind).await?;
     Ok(vec![match silent {
         Some(reason) => skipped(reason).with_target(contact.as_str()),
         None => LogEntry::success(Flow::AlowareToGhl, entity, id, contact.as_str()),
@@ -137,8 +137,20 @@ impl Due {
         self.notes.is_empty() && self.tags.is_none()
     }
 
-    /// Writes the notes, then the tags.
-    async fn write(&self, desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId) -> Result<(), Failure> {
+    /// Writes the notes, then the tags. What GHL refuses for good fails the
+    /// delivery that is about it, and not the call's other deliveries.
+    async fn write(
+        &self,
+        desk: &Desk,
+        ledger: &mut Ledger<'_>,
+        contact: &GhlContactId,
+        kind: Kind,
+    ) -> Result<(), Failure> {
+        let subject = if kind == Kind::CallStarted {
+            Kind::CallEnded
+        } else {
+            kind
+        };
         let of_notes = self.notes.iter().map(|note| (note.step.as_str(), Vec::new()));
         let of_tags = self.tags.iter();
         let of_tags = of_tags.map(|(step, tags)| (step.as_str(), tags::echoes(contact, tags)));
@@ -147,16 +159,22 @@ impl Due {
             .await?;
         let mut announced = announced.into_iter();
         for (note, announced) in self.notes.iter().zip(announced.by_ref()) {
-            let note = notes::Note {
+            let text = notes::Note {
                 step: &note.step,
                 marker: &note.marker,
                 body: &note.body,
             };
-            notes::put_announced(desk, ledger, contact, note, announced).await?;
+            match notes::put_announced(desk, ledger, contact, text, announced).await {
+                Err(Failure::Permanent { .. }) if note.about != subject => {}
+                written => drop(written?),
+            }
         }
-        if let (Some((_, tags)), Some(announced)) = (&self.tags, announced.next()) {
-            tags::put_announced(desk, ledger, contact, tags, announced).await?;
+        let (Some((_, tags)), Some(announced)) = (&self.tags, announced.next()) else {
+            return Ok(());
+        };
+        match tags::put_announced(desk, ledger, contact, tags, announced).await {
+            Err(Failure::Permanent { .. }) if !matches!(subject, Kind::CallEnded | Kind::CallSummary) => Ok(()),
+            written => written,
         }
-        Ok(())
     }
 }

@@ -28,6 +28,8 @@ fn step(call_id: &str, name: &str) -> String {
 /// A note to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Note {
+    /// The deliveries that it is there for.
+    pub(super) about: Kind,
     /// Its name in the ledger.
     pub(super) step: String,
     /// What it is found by.
@@ -74,18 +76,26 @@ impl<'a> Story<'a> {
 
     /// The notes it leaves, the call's own first.
     pub(super) fn notes(&self, links: bool) -> Vec<Note> {
-        let call = self.has_ended().then(|| self.note("note", "call", &self.text()));
+        let call = self
+            .has_ended()
+            .then(|| self.note(Kind::CallEnded, "note", "call", &self.text()));
         let forms = FORMS.iter().filter(|form| links || form.label.is_none());
         let others = forms.filter_map(|form| {
             let (delivery, content) = (self.newest(form.kind)?, self.content(form)?);
-            Some(self.note(form.name, form.name, &form.note(delivery, self.call_id, &content)))
+            Some(self.note(
+                form.kind,
+                form.name,
+                form.name,
+                &form.note(delivery, self.call_id, &content),
+            ))
         });
         call.into_iter().chain(others).collect()
     }
 
-    fn note(&self, name: &str, kind: &str, text: &str) -> Note {
-        let marker = marker(kind, self.call_id);
+    fn note(&self, about: Kind, name: &str, mark: &str, text: &str) -> Note {
+        let marker = marker(mark, self.call_id);
         Note {
+            about,
             step: step(self.call_id, name),
             body: format!("{text}\n{marker}"),
             marker,
