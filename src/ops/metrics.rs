@@ -18,6 +18,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// From a millisecond to half a minute.
 const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0];
+/// Calls of one run: what a flow is meant to need is below five.
+const CALLS: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0];
 /// Rows of one commit.
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -41,7 +43,8 @@ pub fn install() -> Option<PrometheusHandle> {
 fn builder() -> Result<PrometheusBuilder, metrics_exporter_prometheus::BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS)
+        .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &ROWS)?
+        .set_buckets_for_metric(Matcher::Full("vendor_calls_per_event".to_owned()), &CALLS)
 }
 
 /// Folds samples into buckets until `stop`: without it they pile up in memory
@@ -173,6 +176,10 @@ fn describe() {
     describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory in use");
     describe_gauge!("database_up", "1 when PostgreSQL answered the scrape");
     describe_counter!("vendor_calls_total", "Calls to a vendor by outcome");
+    describe_histogram!(
+        "vendor_calls_per_event",
+        "Calls that one run of an event made, by the event's source"
+    );
     describe_histogram!("vendor_call_duration_seconds", Unit::Seconds, "Time a vendor took");
     describe_gauge!("daemons", "Daemons that share the database, as this one sees them");
     describe_counter!(

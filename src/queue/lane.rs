@@ -56,6 +56,8 @@ pub struct RunContext {
     pub carries: usize,
     /// Whether the run before did not report back: its last call may be under way.
     pub resumed: bool,
+    /// Writes of earlier runs of this claim, in place and not yet stored as such.
+    pub unstored: Vec<Confirmed>,
 }
 
 /// What a run did.
@@ -94,7 +96,7 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             continue;
         }
         finished.claims = 0;
-        let mut ended = worker.run(group).await;
+        let mut ended = worker.run(group, &finished.confirmed).await;
         finished.events.append(&mut ended.rows);
         finished.confirmed.append(&mut ended.confirmed);
         finished.wait = ended.wait;
@@ -193,7 +195,7 @@ impl Worker<'_> {
     }
 
     /// Runs the last of a group, which carries the others.
-    async fn run(&self, mut group: Vec<Due>) -> Ended {
+    async fn run(&self, mut group: Vec<Due>, unstored: &[Confirmed]) -> Ended {
         let Some(carrier) = group.pop() else {
             return Ended::default();
         };
@@ -217,7 +219,7 @@ impl Worker<'_> {
                     ended.wait = Some(Duration::ZERO);
                     return ended;
                 }
-                report = self.guarded(&carrier.event, group.len()) => {
+                report = self.guarded(&carrier.event, group.len(), unstored) => {
                     ended.confirmed = report.confirmed;
                     Run::Ended(report.verdict)
                 }
@@ -253,11 +255,12 @@ impl Worker<'_> {
 
     /// Runs the handler within its deadline; a panic in it is a failed run, not
     /// the end of the lane.
-    async fn guarded(&self, event: &Event, carries: usize) -> Report {
+    async fn guarded(&self, event: &Event, carries: usize, unstored: &[Confirmed]) -> Report {
         let context = RunContext {
             fence: self.fence,
             carries,
             resumed: self.resumed,
+            unstored: unstored.to_vec(),
         };
         let run = AssertUnwindSafe(self.handler.handle(event, &context)).catch_unwind();
         let failure = match tokio::time::timeout(self.policy.deadline, run).await {

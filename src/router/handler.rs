@@ -8,6 +8,7 @@ use super::treatment::{coalesces, must_arrive};
 use crate::domain::{Event, Failure, LogEntry, Outcome, Source};
 use crate::queue::{Handler, Report, RunContext};
 use crate::sync::{self, Desk, Ledger};
+use crate::vendors::tally;
 use crate::wire::{aloware, ghl};
 
 /// Runs events through their flows.
@@ -23,7 +24,13 @@ impl Router {
     }
 
     async fn run(&self, event: &Event, context: &RunContext) -> Report {
-        let mut ledger = Ledger::of_event(&self.desk, context.fence, event.id, context.resumed);
+        let mut ledger = Ledger::of_event(
+            &self.desk,
+            context.fence,
+            event.id,
+            context.resumed,
+            context.unstored.clone(),
+        );
         let mut log = Vec::new();
         let mut failed = None;
         for step in route(event, &self.desk.rules) {
@@ -55,8 +62,7 @@ impl Router {
         let from_aloware = || aloware::Delivery::read(&event.event_type, &event.payload);
         let shown = || ghl::Delivery::read(&event.event_type, &event.payload).contact(&desk.rules.hint);
         match step {
-            Step::Call => sync::call::aloware_to_ghl(desk, ledger, &from_aloware(), &event.entity_id).await,
-            Step::NoteEvent => sync::note_events::aloware_to_ghl(desk, ledger, &from_aloware(), &event.entity_id).await,
+            Step::Call => sync::call::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::Dnc => sync::dnc::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::Disposed => sync::disposition::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::AlowareContact => {
@@ -95,7 +101,13 @@ impl Router {
 
 impl Handler for Router {
     fn handle<'a>(&'a self, event: &'a Event, context: &'a RunContext) -> BoxFuture<'a, Report> {
-        self.run(event, context).boxed()
+        let measured = async move {
+            let (report, calls) = tally::counted(self.run(event, context)).await;
+            let source = Source::parse(&event.source).map_or("unknown", Source::as_str);
+            metrics::histogram!("vendor_calls_per_event", "source" => source).record(f64::from(calls));
+            report
+        };
+        measured.boxed()
     }
 
     fn coalesces(&self, event: &Event) -> Option<String> {

@@ -10,10 +10,8 @@ use crate::wire::{aloware, ghl, json, texting};
 /// The flow of an event.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A call's note and tags.
+    /// A call, or what was saved about it: recording, voicemail, transcript, summary.
     Call,
-    /// A recording, voicemail, transcript or summary.
-    NoteEvent,
     /// Aloware's do-not-call flag.
     Dnc,
     /// A contact's own disposition in Aloware.
@@ -79,11 +77,12 @@ fn of_aloware(event: &Event, rules: &Rules) -> Route {
     let delivery = aloware::Delivery::read(&event.event_type, &event.payload);
     let skipped = |reason: String| vec![Step::Skip(skip(Flow::AlowareToGhl, event, reason))];
     match delivery.kind {
-        aloware::Kind::CallStarted | aloware::Kind::CallEnded => vec![Step::Call],
-        aloware::Kind::Recording
+        aloware::Kind::CallStarted
+        | aloware::Kind::CallEnded
+        | aloware::Kind::Recording
         | aloware::Kind::Voicemail
         | aloware::Kind::Transcription
-        | aloware::Kind::CallSummary => vec![Step::NoteEvent],
+        | aloware::Kind::CallSummary => vec![Step::Call],
         aloware::Kind::ContactDnc => vec![Step::Dnc],
         aloware::Kind::ContactDisposed => vec![Step::Disposed],
         aloware::Kind::ContactChanged => vec![Step::AlowareContact],
@@ -111,6 +110,10 @@ fn aloware_text(event: &Event, delivery: &aloware::Delivery<'_>, rules: &Rules) 
         && let Some(step) = consent_step(Flow::AlowareToGhl, &consumer, &body, None)
     {
         return vec![step];
+    }
+    if direction == TextDirection::Outbound && delivery.has_failed() {
+        // The gateway's 202 came earlier; that nobody got the text is told here only.
+        return vec![Step::Skip(skip(Flow::AlowareToGhl, event, "text_not_sent"))];
     }
     let ours = delivery.our_number(&rules.hint).map(|phone| phone.as_str().to_owned());
     let theirs = Some(consumer.as_str().to_owned());

@@ -42,7 +42,6 @@ fn steps(source: &str, event_type: &str, payload: Value) -> Vec<String> {
 fn name(step: Step) -> String {
     match step {
         Step::Call => "call".to_owned(),
-        Step::NoteEvent => "note".to_owned(),
         Step::Dnc => "dnc".to_owned(),
         Step::Disposed => "disposed".to_owned(),
         Step::AlowareContact => "aloware contact".to_owned(),
@@ -68,10 +67,10 @@ fn every_aloware_event_takes_its_flow() {
         ("OutboundPhoneCall", "call"),
         ("InboundPhoneCall-DispositionMissed", "call"),
         ("Call-Disposed", "call"),
-        ("Recording-Saved", "note"),
-        ("Voicemail-Saved", "note"),
-        ("Transcription-Saved", "note"),
-        ("transcription.call.summarized", "note"),
+        ("Recording-Saved", "call"),
+        ("Voicemail-Saved", "call"),
+        ("Transcription-Saved", "call"),
+        ("transcription.call.summarized", "call"),
         ("Contact DNC Updated", "dnc"),
         ("Contact-Disposed", "disposed"),
         ("Contact-Created", "aloware contact"),

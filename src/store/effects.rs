@@ -77,6 +77,25 @@ pub async fn confirm<C: GenericClient>(client: &C, confirmed: &[Confirmed]) -> R
     Ok(())
 }
 
+const DONE: &str = "SELECT step, vendor_id, fingerprint FROM effects WHERE step = ANY ($1) AND state = 'done'";
+
+/// Those of the steps that are in place, as they were confirmed.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn done<C: GenericClient>(client: &C, steps: &[&str]) -> Result<Vec<Confirmed>, StoreError> {
+    let statement = client.prepare_cached(DONE).await?;
+    let rows = client.query(&statement, &[&steps]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Confirmed {
+            step: row.get(0),
+            vendor_id: row.get(1),
+            fingerprint: row.get(2),
+        })
+        .collect())
+}
+
 /// The columns of `confirmed`, as the statements take them.
 pub(crate) fn columns(confirmed: &[Confirmed]) -> (Vec<&str>, Vec<Option<&str>>, Vec<Option<&str>>) {
     (

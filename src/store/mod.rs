@@ -20,6 +20,7 @@ pub mod quarantine;
 pub mod retention;
 pub mod scheduled_runs;
 pub mod sessions;
+pub mod siblings;
 pub mod spool;
 pub mod spool_look;
 mod spool_record;

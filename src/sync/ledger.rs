@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::Desk;
@@ -23,19 +24,22 @@ pub struct Ledger<'a> {
     /// For how long a call of the run before may be under way, if that run was
     /// cut off.
     wake_of: Option<Duration>,
+    /// What earlier runs of the claim wrote; the claim's end stores it.
+    unstored: Vec<Confirmed>,
     confirmed: Vec<Confirmed>,
 }
 
 impl<'a> Ledger<'a> {
     /// The ledger of an event's run.
     /// `resumed`: the run before did not report back.
-    pub fn of_event(desk: &'a Desk, fence: Fence, event_id: Uuid, resumed: bool) -> Self {
+    pub fn of_event(desk: &'a Desk, fence: Fence, event_id: Uuid, resumed: bool, unstored: Vec<Confirmed>) -> Self {
         Self {
             db: &desk.db,
             announcer: &desk.announcer,
             fence: Some(fence),
             event_id: Some(event_id),
             wake_of: resumed.then_some(desk.rules.longest_call),
+            unstored,
             confirmed: Vec::new(),
         }
     }
@@ -48,6 +52,7 @@ impl<'a> Ledger<'a> {
             fence: None,
             event_id: None,
             wake_of: None,
+            unstored: Vec::new(),
             confirmed: Vec::new(),
         }
     }
@@ -65,22 +70,31 @@ impl<'a> Ledger<'a> {
         Ok(announced)
     }
 
-    /// Announces two writes that follow each other, in one commit.
+    /// Announces writes that follow each other, in one commit.
     ///
     /// # Errors
-    /// As [`Self::announce`]; neither may be made then.
-    pub async fn announce_both(
-        &mut self,
-        first: (&str, &[Echo]),
-        second: (&str, &[Echo]),
-    ) -> Result<[(Prior, Intent); 2], Failure> {
-        let confirmed = self.confirmed.clone();
-        let (first, second) = tokio::try_join!(
-            self.announce_with(first.0, first.1, confirmed),
-            self.announce_with(second.0, second.1, Vec::new()),
-        )?;
-        self.confirmed.clear();
-        Ok([first, second])
+    /// As [`Self::announce`]; none may be made then.
+    pub async fn announce_all(&mut self, writes: &[(&str, Vec<Echo>)]) -> Result<Vec<(Prior, Intent)>, Failure> {
+        // The first carries what is still to be confirmed.
+        let mut confirmed = self.confirmed.clone();
+        let announcing = writes
+            .iter()
+            .map(|(step, echoes)| self.announce_with(step, echoes, std::mem::take(&mut confirmed)));
+        let announced = try_join_all(announcing.collect::<Vec<_>>()).await?;
+        if !announced.is_empty() {
+            self.confirmed.clear();
+        }
+        Ok(announced)
+    }
+
+    /// Of the stored confirmations and those this claim has yet to store, what is
+    /// known to be in place. Whoever asks before announcing announces no write,
+    /// and expects no echo, of what is there already.
+    pub fn in_place(&self, mut stored: Vec<Confirmed>) -> Vec<Confirmed> {
+        let newer = self.unstored.iter().chain(&self.confirmed);
+        stored.extend(newer.cloned());
+        stored.reverse();
+        stored
     }
 
     async fn announce_with(
@@ -96,7 +110,15 @@ impl<'a> Ledger<'a> {
             echoes: echoes.to_vec(),
             confirmed,
         };
-        let prior = self.announcer.announce(announcement).await?;
+        let mut prior = self.announcer.announce(announcement).await?;
+        if prior != Prior::Fresh
+            && let Some(done) = self.unstored.iter().rev().find(|done| done.step == step)
+        {
+            prior = Prior::Done {
+                vendor_id: done.vendor_id.clone(),
+                fingerprint: done.fingerprint.clone(),
+            };
+        }
         // Killed daemons are followed at once, and their last call may be slower:
         // looked up now, it would be missed and made again.
         if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of)

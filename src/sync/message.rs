@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 
-use super::call::stamp;
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, aloware_failed, ghl_failed, notes};
 use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone, TextDirection};
@@ -149,7 +148,7 @@ fn note_text(text: &Text, marker: &str) -> String {
     let shown = |number: &Option<String>| number.clone().unwrap_or_else(|| "unknown".to_owned());
     format!(
         "[SMS][{direction}] {}\nFrom: {}\nTo: {}\n\n{}\n\n{marker}",
-        stamp(text.at),
+        notes::stamp(text.at),
         shown(&text.from),
         shown(&text.to),
         text.body

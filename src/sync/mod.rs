@@ -9,7 +9,6 @@ pub mod dnc;
 mod ledger;
 pub mod list;
 pub mod message;
-pub mod note_events;
 mod notes;
 pub mod opt_out;
 mod person;

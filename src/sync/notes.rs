@@ -1,8 +1,9 @@
 //! Notes: written once, found again by their marker, updated in place.
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{Desk, Ledger, ghl_failed, tags};
+use super::{Desk, Ledger, ghl_failed};
 use crate::domain::{Failure, GhlContactId};
 use crate::loops::Intent;
 use crate::store::effects::Prior;
@@ -12,6 +13,11 @@ use crate::vendors::VendorError;
 /// note whose confirmation was lost in a crash is found instead of repeated.
 pub(super) fn marker(kind: &str, id: &str) -> String {
     format!("[df:{kind}:{id}]")
+}
+
+/// One format and one zone for all notes.
+pub(super) fn stamp(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// What a content is compared by.
@@ -42,25 +48,8 @@ pub(super) async fn put(
     put_announced(desk, ledger, contact, note, announced).await
 }
 
-/// Brings a note and the tags that go with it onto a contact, in this order.
-pub(super) async fn put_with_tags(
-    desk: &Desk,
-    ledger: &mut Ledger<'_>,
-    contact: &GhlContactId,
-    note: Note<'_>,
-    (tags_step, tags): (&str, &[String]),
-) -> Result<(), Failure> {
-    if tags.is_empty() {
-        put(desk, ledger, contact, note).await?;
-        return Ok(());
-    }
-    let echoes = tags::echoes(contact, tags);
-    let [of_note, of_tags] = ledger.announce_both((note.step, &[]), (tags_step, &echoes)).await?;
-    put_announced(desk, ledger, contact, note, of_note).await?;
-    tags::put_announced(desk, ledger, contact, tags, of_tags).await
-}
-
-async fn put_announced(
+/// Brings a note whose writing was announced to its text.
+pub(super) async fn put_announced(
     desk: &Desk,
     ledger: &mut Ledger<'_>,
     contact: &GhlContactId,

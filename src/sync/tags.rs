@@ -32,6 +32,11 @@ pub(super) fn echoes(contact: &GhlContactId, tags: &[String]) -> Vec<Echo> {
         .collect()
 }
 
+/// What a set is compared by.
+pub(super) fn print(tags: &[String]) -> String {
+    notes::fingerprint(&tags.join("\n"))
+}
+
 /// Adds tags whose addition was announced.
 pub(super) async fn put_announced(
     desk: &Desk,
@@ -40,7 +45,7 @@ pub(super) async fn put_announced(
     tags: &[String],
     (prior, intent): (Prior, Intent),
 ) -> Result<(), Failure> {
-    let print = notes::fingerprint(&tags.join("\n"));
+    let print = print(tags);
     if matches!(&prior, Prior::Done { fingerprint: Some(done), .. } if *done == print) {
         return Ok(());
     }

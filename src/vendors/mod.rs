@@ -15,6 +15,7 @@ pub mod ghl;
 mod route;
 mod share;
 pub mod signals;
+pub mod tally;
 #[cfg(test)]
 mod testkit;
 pub mod texting;

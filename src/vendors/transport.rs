@@ -131,6 +131,7 @@ impl Transport {
     /// Makes the call whose turn it is.
     pub(crate) async fn perform(&self, Turn(left, permit): Turn, call: Call<'_>) -> Result<Answer, VendorError> {
         let started = Instant::now();
+        super::tally::count();
         let (status, result) = self.exchange(&call).await;
         self.budget.answered(left, Instant::now());
         let down_for = self.settle(permit, &result);

@@ -8,6 +8,8 @@
 )]
 
 mod agents;
+mod aloware_events;
+mod call_stories;
 mod calls;
 mod connections;
 mod contact_fields;

@@ -45,7 +45,7 @@ const TABLE: &[(&str, Doors)] = &[
     ),
     (
         "router",
-        To(&["domain", "compliance", "conflicts", "sync", "queue", "wire"]),
+        To(&["domain", "compliance", "conflicts", "sync", "queue", "vendors", "wire"]),
     ),
     ("ops", To(&["domain", "config", "store", "queue", "ingest", "vendors"])),
     ("admin", To(&["domain", "config", "store", "queue", "wire"])),

@@ -1,79 +1,13 @@
 //! Aloware's webhooks: `{"event": …, "body": {…}}`, or the fields at the root.
-//!
-//! Names come in three styles (`OutboundPhoneCall-DispositionCompleted`,
-//! `Recording-Saved`, `transcription.call.summarized`) and the form's tick-box
-//! names never appear on the wire; for communications the code in `body.type`
-//! is more trustworthy than the name (vendors/aloware.md 3.5).
+
+mod names;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+pub use self::names::{Kind, event_name};
 use super::{contact::aloware_contact, json};
 use crate::domain::{AlowareContact, AlowareContactId, Entity, Phone, PhoneHint, TextDirection};
-
-/// What a delivery is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A call began.
-    CallStarted,
-    /// A call ended, or its disposition was restated.
-    CallEnded,
-    /// A recording is ready.
-    Recording,
-    /// A voicemail is ready.
-    Voicemail,
-    /// A transcript is ready.
-    Transcription,
-    /// A call was summarised.
-    CallSummary,
-    /// A text message.
-    Text,
-    /// Another communication.
-    Communication {
-        /// Its start, else its end.
-        initiated: bool,
-    },
-    /// An appointment.
-    Appointment,
-    /// A contact was created or updated.
-    ContactChanged,
-    /// A contact's own disposition was set.
-    ContactDisposed,
-    /// A contact's do-not-call flag changed.
-    ContactDnc,
-    /// A name that is on no record.
-    Unknown,
-}
-
-impl Kind {
-    /// The `entity_type` of the kind.
-    pub const fn entity(self) -> Entity {
-        match self {
-            Self::CallStarted | Self::CallEnded => Entity::Call,
-            Self::Recording => Entity::Recording,
-            Self::Voicemail => Entity::Voicemail,
-            Self::Transcription => Entity::Transcription,
-            Self::CallSummary => Entity::CallSummary,
-            Self::Text => Entity::Message,
-            Self::Communication { .. } => Entity::Communication,
-            Self::Appointment => Entity::Appointment,
-            Self::ContactChanged | Self::ContactDisposed | Self::ContactDnc => Entity::Contact,
-            Self::Unknown => Entity::Unknown,
-        }
-    }
-}
-
-/// The event name: `event`, `type`, `eventType` at the top, else `data.event`.
-/// `None` is Aloware's "Save and Test" ping.
-pub fn event_name(payload: &Value) -> Option<String> {
-    ["event", "type", "eventType"]
-        .iter()
-        .find_map(|key| payload.get(key)?.as_str())
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .or_else(|| json::text(payload, &["data.event"]))
-}
 
 /// One delivery, unwrapped.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +32,7 @@ impl<'a> Delivery<'a> {
             .filter(|inner| inner.is_object())
             .unwrap_or(body);
         Self {
-            kind: classify(name, json::integer(communication, &["type"])),
+            kind: names::classify(name, json::integer(communication, &["type"])),
             body,
             communication,
         }
@@ -176,6 +110,16 @@ impl<'a> Delivery<'a> {
         json::time(self.body, &["updated_at"]).or_else(|| json::time(self.communication, &["updated_at"]))
     }
 
+    /// Of when its picture of the communication is, UTC.
+    pub fn as_of(&self) -> Option<DateTime<Utc>> {
+        json::time(self.communication, &["updated_at", "created_at"])
+    }
+
+    /// Whether Aloware says that the communication failed: codes 5 failed, 6 dead end, 7 invalid.
+    pub fn has_failed(&self) -> bool {
+        matches!(json::integer(self.communication, &["disposition_status2"]), Some(5..=7))
+    }
+
     /// The message text of an SMS.
     pub fn message_text(&self) -> Option<String> {
         json::text(self.communication, &["body", "message"])
@@ -189,6 +133,16 @@ impl<'a> Delivery<'a> {
     /// The first of these fields that holds a whole number.
     pub fn integer(&self, keys: &[&str]) -> Option<i64> {
         json::integer(self.body, keys).or_else(|| json::integer(self.communication, keys))
+    }
+
+    /// The first of these fields of the communication that holds text.
+    pub fn told_text(&self, keys: &[&str]) -> Option<String> {
+        json::text(self.communication, keys)
+    }
+
+    /// The first of these fields of the communication that holds a whole number.
+    pub fn told_integer(&self, keys: &[&str]) -> Option<i64> {
+        json::integer(self.communication, keys)
     }
 
     /// A list of words under one of these keys: an array of texts, or one text.
@@ -218,91 +172,11 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// `type` codes of a communication (vendors/aloware.md 3.6).
-const CALL: i64 = 1;
-const TEXT: i64 = 2;
-const APPOINTMENT: i64 = 12;
-
-fn classify(name: &str, code: Option<i64>) -> Kind {
-    let name = name.to_ascii_lowercase();
-    let has = |part: &str| name.contains(part);
-    if has("dnc") || has("do not call") {
-        return Kind::ContactDnc;
-    }
-    if name.starts_with("contact") {
-        return if has("disposed") {
-            Kind::ContactDisposed
-        } else {
-            Kind::ContactChanged
-        };
-    }
-    if has("summar") {
-        return Kind::CallSummary;
-    }
-    for (part, kind) in [
-        ("transcription", Kind::Transcription),
-        ("recording", Kind::Recording),
-        ("voicemail", Kind::Voicemail),
-    ] {
-        if has(part) && !has("disposition") {
-            return kind;
-        }
-    }
-    let call = if has("dispos") {
-        Kind::CallEnded
-    } else {
-        Kind::CallStarted
-    };
-    match code {
-        Some(CALL) => call,
-        Some(TEXT) => Kind::Text,
-        Some(APPOINTMENT) => Kind::Appointment,
-        _ if has("appointment") => Kind::Appointment,
-        _ if has("sms") => Kind::Text,
-        _ if has("phonecall") || has("call") => call,
-        _ if has("communication") => Kind::Communication {
-            initiated: has("initiated"),
-        },
-        _ => Kind::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn every_name_on_record_finds_its_kind() {
-        for (name, kind) in [
-            ("OutboundPhoneCall", Kind::CallStarted),
-            ("InboundPhoneCall-DispositionMissed", Kind::CallEnded),
-            ("OutboundPhoneCall-DispositionVoicemail", Kind::CallEnded),
-            ("Call-Disposed", Kind::CallEnded),
-            ("Recording-Saved", Kind::Recording),
-            ("Voicemail-Saved", Kind::Voicemail),
-            ("transcription.call.summarized", Kind::CallSummary),
-            ("Call summarized", Kind::CallSummary),
-            ("transcription.open_search.saved", Kind::Transcription),
-            ("Transcription-Saved", Kind::Transcription),
-            ("InboundSMS-DispositionCompleted", Kind::Text),
-            ("OutboundAppointment", Kind::Appointment),
-            ("Contact DNC Updated", Kind::ContactDnc),
-            ("Contact-Disposed", Kind::ContactDisposed),
-            ("contact.created", Kind::ContactChanged),
-            ("Communication initiated", Kind::Communication { initiated: true }),
-            ("Gizmo-Polished", Kind::Unknown),
-        ] {
-            assert_eq!(classify(name, None), kind, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_type_code_outranks_the_name() {
-        assert_eq!(classify("OutboundSMS-DispositionCompleted", Some(1)), Kind::CallEnded);
-        assert_eq!(classify("Communication disposed", Some(2)), Kind::Text);
-    }
 
     #[test]
     fn ids_are_read_as_numbers_or_text_from_where_each_event_keeps_them() {
