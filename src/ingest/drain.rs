@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::normalise::{Intake, Prepared, Reading, Rules};
 use super::outbox::{MAX_BYTES, MAX_ROWS};
-use super::tables::Tables;
+use super::tables::{Promise, Tables};
 use crate::store::spool::Record;
 
 /// How often an empty spool is looked at.
@@ -121,7 +121,7 @@ impl Drain {
         for chunk in records.chunks(MAX_ROWS) {
             let mut events: Vec<Prepared> = chunk.iter().flat_map(|record| self.reread(record)).collect();
             // Deliveries may wait for their turn: one try, another in a second.
-            if let Err(error) = self.tables.store_all(&mut events, Duration::ZERO).await {
+            if let Err(error) = self.tables.store_all(&mut events, Promise::Given).await {
                 tracing::warn!(%error, "spool not drained yet");
                 return Step::Failed;
             }

@@ -4,9 +4,7 @@
 //! arrival order: while the tables cannot be reached, and until what waited has
 //! left the spool, into the spool.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -15,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Ack, IngestError, Waiting};
 use super::drain::Drain;
 use super::normalise::{Prepared, Rules};
-use super::tables::{Tables, record};
+use super::tables::{Outcome, Promise, Tables, record};
 use crate::store::Db;
 use crate::store::spool::Spool;
 
@@ -23,8 +21,6 @@ use crate::store::spool::Spool;
 pub(super) const MAX_ROWS: usize = 256;
 /// Most payload bytes of one commit.
 pub(super) const MAX_BYTES: usize = 1 << 20;
-/// How long a commit is tried before its deliveries go to the spool.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The flushers' end: owns the receiving sides until [`Outbox::run`] returns.
 pub struct Outbox {
@@ -108,8 +104,8 @@ impl Flusher {
                 return self.refuge(&events, waiters).await;
             }
         }
-        match self.tables.store_all(&mut events, PATIENCE).await {
-            Ok(new) => answer(waiters, new),
+        match self.tables.store_all(&mut events, Promise::Open).await {
+            Ok(outcome) => answer(waiters, outcome),
             Err(error) => {
                 tracing::warn!(%error, deliveries = events.len(), "database away; deliveries go to the spool");
                 let _turn = self.turn.lock().await;
@@ -156,10 +152,16 @@ fn gather(first: Waiting, queue: &mut mpsc::Receiver<Waiting>) -> (Vec<Prepared>
     (events, waiters)
 }
 
-fn answer(waiters: Vec<Waiter>, mut new: HashSet<String>) {
+fn answer(waiters: Vec<Waiter>, mut outcome: Outcome) {
     for (key, ack) in waiters {
         // The first of equal deliveries in a batch is the stored one.
-        let outcome = if new.remove(&key) { Ack::Stored } else { Ack::Duplicate };
-        ack.send(Ok(outcome)).ok();
+        let answer = if outcome.new.remove(&key) {
+            Ok(Ack::Stored)
+        } else if outcome.lost.contains(&key) {
+            Err(IngestError::Unavailable)
+        } else {
+            Ok(Ack::Duplicate)
+        };
+        ack.send(answer).ok();
     }
 }

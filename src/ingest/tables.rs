@@ -20,6 +20,36 @@ use crate::store::{Db, StoreError, contact_mappings, within};
 /// How long one commit may take; its outcome is unknown then.
 const COMMIT: Duration = Duration::from_secs(3);
 
+/// How long a commit is tried while somebody waits for the answer.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What was said to whoever delivered.
+#[derive(Clone, Copy)]
+pub(super) enum Promise {
+    /// Nothing yet: the answer waits for this, and may be no.
+    Open,
+    /// That it is stored, long ago: it must be kept, and can be tried again later.
+    Given,
+}
+
+impl Promise {
+    fn patience(self) -> Duration {
+        match self {
+            Self::Open => PATIENCE,
+            Self::Given => Duration::ZERO,
+        }
+    }
+}
+
+/// What became of a batch, by dedupe key; what is in neither was stored before.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Stored or set aside just now.
+    pub(super) new: HashSet<String>,
+    /// Refused and kept nowhere: nobody may hear that it is stored.
+    pub(super) lost: HashSet<String>,
+}
+
 /// The way into the tables.
 #[derive(Clone)]
 pub(super) struct Tables {
@@ -32,29 +62,34 @@ pub(super) struct Tables {
 impl Tables {
     /// Stores events; one that PostgreSQL refuses is stored in another form or
     /// set aside, so that it holds nobody up. Fails only while the database is
-    /// away, or when what it refuses cannot be set aside.
-    pub(super) async fn store_all(
-        &self,
-        events: &mut [Prepared],
-        patience: Duration,
-    ) -> Result<HashSet<String>, StoreError> {
-        match self.store_patiently(events, patience).await {
+    /// away, or when an acknowledged one that it refuses cannot be set aside.
+    pub(super) async fn store_all(&self, events: &mut [Prepared], promise: Promise) -> Result<Outcome, StoreError> {
+        let mut outcome = Outcome::default();
+        match self.store_patiently(events, promise.patience()).await {
+            Ok(new) => outcome.new = new,
             Err(error) if !error.is_retryable() => {
                 tracing::error!(%error, deliveries = events.len(), "batch refused; storing one by one");
-                let mut new = HashSet::new();
                 for event in events {
-                    new.extend(self.store_single(event, patience).await?);
+                    self.store_single(event, promise, &mut outcome).await?;
                 }
-                Ok(new)
             }
-            stored => stored,
+            Err(error) => return Err(error),
         }
+        Ok(outcome)
     }
 
-    async fn store_single(&self, event: &mut Prepared, patience: Duration) -> Result<HashSet<String>, StoreError> {
+    async fn store_single(
+        &self,
+        event: &mut Prepared,
+        promise: Promise,
+        outcome: &mut Outcome,
+    ) -> Result<(), StoreError> {
         let mut plainer = false;
         let refusal = loop {
-            match self.store_patiently(std::slice::from_mut(event), patience).await {
+            match self
+                .store_patiently(std::slice::from_mut(event), promise.patience())
+                .await
+            {
                 Err(error) if !error.is_retryable() => {
                     tracing::error!(%error, event.id = %event.row.id, "delivery refused by the database");
                     if plainer {
@@ -63,20 +98,25 @@ impl Tables {
                     plainer = true;
                     write_anew(event);
                 }
-                stored => return stored,
+                stored => return stored.map(|new| outcome.new.extend(new)),
             }
         };
-        match self.spool.set_aside(record(event)).await {
+        let key = event.row.dedupe_key.clone();
+        let acknowledged = matches!(promise, Promise::Given);
+        match self.spool.set_aside(record(event), acknowledged).await {
             Ok(()) => {
                 metrics::counter!("deliveries_set_aside_total").increment(1);
-                Ok(HashSet::from([event.row.dedupe_key.clone()]))
+                outcome.new.insert(key);
             }
             Err(error) => {
-                // Kept nowhere: nobody may hear that it is stored.
-                tracing::error!(%error, "a refused delivery could not be set aside");
-                Err(refusal)
+                tracing::error!(%error, event.id = %event.row.id, "a refused delivery could not be set aside");
+                if acknowledged {
+                    return Err(refusal);
+                }
+                outcome.lost.insert(key);
             }
         }
+        Ok(())
     }
 
     /// Tries until the patience ends; an ambiguous commit is made safe by dedupe.

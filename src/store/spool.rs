@@ -228,11 +228,12 @@ impl Spool {
     }
 
     /// Keeps a record that the database refuses in any form, in a file of its
-    /// own beside the spool and as bounded, for a person to look at.
+    /// own beside the spool, for a person to look at. It is as bounded, but not
+    /// for one that was acknowledged: that must be kept.
     ///
     /// # Errors
     /// When the file is full or cannot be written.
-    pub async fn set_aside(&self, record: Record) -> io::Result<()> {
+    pub async fn set_aside(&self, record: Record, acknowledged: bool) -> io::Result<()> {
         let spool = self.clone();
         tokio::task::spawn_blocking(move || {
             let (path, limit) = (spool.0.path.with_file_name("refused"), spool.0.limit);
@@ -240,7 +241,7 @@ impl Spool {
             let _turn = spool.0.file.lock().unwrap_or_else(PoisonError::into_inner);
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
             let (bytes, before) = (record.encode()?, file.metadata()?.len());
-            if before + bytes.len() as u64 > limit {
+            if !acknowledged && before + bytes.len() as u64 > limit {
                 return Err(io::Error::new(io::ErrorKind::StorageFull, "too much is set aside"));
             }
             let written = file.write_all(&bytes).and_then(|()| file.sync_all());

@@ -160,7 +160,7 @@ async fn what_is_set_aside_is_bounded_too() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path(), 300).unwrap();
     let mut kept = 0;
-    while spool.set_aside(record(kept)).await.is_ok() {
+    while spool.set_aside(record(kept), false).await.is_ok() {
         kept += 1;
     }
     assert!(kept > 0);
@@ -175,7 +175,7 @@ async fn what_is_set_aside_at_the_same_time_is_set_aside_one_after_the_other() {
     let all: tokio::task::JoinSet<_> = (0..64)
         .map(|n| {
             let spool = spool.clone();
-            async move { spool.set_aside(record(n)).await }
+            async move { spool.set_aside(record(n), false).await }
         })
         .collect();
     let kept = all.join_all().await.iter().filter(|kept| kept.is_ok()).count();

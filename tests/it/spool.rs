@@ -149,3 +149,63 @@ async fn a_spool_empties_under_a_steady_stream_and_each_person_s_texts_keep_thei
     drop(watcher);
     server.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_refuses_and_nobody_can_set_aside_is_answered_no_and_jams_no_spool() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let home = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let options = || Options::new(home.path().join("pg"), std::env::vars_os());
+    let server = embedded::start(options()).await.unwrap();
+    let settings = settings_with(&sandbox, home.path(), &[("DF_SPOOL_LIMIT", "64KiB")]);
+    let aside = settings.database.data_dir.join("spool/refused");
+    let db = app::open_database(server.config(), 4).await.unwrap();
+    let app = App::start(settings, db, TcpListener::bind("127.0.0.1:0").unwrap())
+        .await
+        .unwrap();
+    let (client, base) = (support::client(), format!("http://{}", app.address()));
+    let curse = "ALTER TABLE texting_webhook_events ADD CHECK (payload_json->'message'->>'body' <> 'cursed')";
+    let watcher = query::connect(&server.config()).await;
+    watcher.batch_execute(curse).await.unwrap();
+    std::fs::write(&aside, vec![b'x'; 64 << 10]).unwrap();
+    let post = async |id: &str, words: &str| {
+        let body = text("message.received", id, "+16195550193", words);
+        post_texting(&client, &base, &body).await.status().as_u16()
+    };
+    let spooled = async || {
+        let health = client.get(format!("{base}/api/health")).send().await.unwrap();
+        health.json::<Value>().await.unwrap()["spoolBytes"].as_u64().unwrap()
+    };
+
+    assert_eq!(post("c1", "cursed").await, 503, "it is kept nowhere");
+    assert_eq!(
+        spooled().await,
+        0,
+        "the spool is no place for what can never be drained"
+    );
+    drop(watcher);
+    server.stop().await.unwrap();
+    assert_eq!((post("c2", "cursed").await, post("c3", "hello").await), (200, 200));
+    let server = embedded::start(options()).await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while spooled().await > 0 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the refused delivery jams the spool"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let kept = String::from_utf8_lossy(&std::fs::read(&aside).unwrap()).into_owned();
+    assert!(
+        kept.contains("c2") && !kept.contains("c1"),
+        "what was acknowledged is kept"
+    );
+    let watcher = query::connect(&server.config()).await;
+    let stored = "SELECT count(*) FROM texting_webhook_events";
+    assert_eq!(watcher.query_one(stored, &[]).await.unwrap().get::<_, i64>(0), 1);
+    app.stop().await;
+    drop(watcher);
+    server.stop().await.unwrap();
+}
