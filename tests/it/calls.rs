@@ -55,6 +55,8 @@ async fn the_deliveries_of_one_call_leave_one_note_that_tells_the_latest() {
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
     app.aloware(&call("OutboundPhoneCall", 9002, LEAD, json!({"duration": 0})))
         .await;
+    // Run once its end is stored, the start would tell of that.
+    app.idle().await;
     app.aloware(&call(
         "OutboundPhoneCall-DispositionCompleted",
         9002,
