@@ -127,6 +127,17 @@ pub enum CustomField {
     IntakeSource,
 }
 
+impl CustomField {
+    /// Its name in the settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlowareContactId => "alowareContactId",
+            Self::LeadSource => "leadSource",
+            Self::IntakeSource => "intakeSource",
+        }
+    }
+}
+
 /// `[aloware]`
 #[derive(Clone, Debug)]
 pub struct Aloware {

@@ -62,7 +62,7 @@ mod tests {
         let spool = Spool::open(dir.path(), 1 << 20).unwrap();
         let record = Record::new(Source::Ghl, DateTime::UNIX_EPOCH, "{}".to_owned());
         spool.append(vec![record.clone()]).await.unwrap();
-        spool.set_aside(record).await.unwrap();
+        spool.set_aside(record, false).await.unwrap();
         let seen = look(dir.path()).unwrap();
         assert_eq!((seen.waiting, seen.held), (spool.pending_bytes(), true));
         assert!(seen.refused > 0);
