@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::Desk;
-use crate::domain::{Failure, RetryClass};
+use crate::domain::Failure;
 use crate::loops::Intent;
 use crate::store::announcer::{Announcement, Announcer};
 use crate::store::effects::{self, Confirmed, Echo, Fence, Prior};
@@ -120,15 +120,10 @@ impl<'a> Ledger<'a> {
             };
         }
         // Killed daemons are followed at once, and their last call may be slower:
-        // looked up now, it would be missed and made again.
-        if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of)
-            && *ago < wake_of
-        {
-            return Err(Failure::Retry {
-                class: RetryClass::RateLimited,
-                after: Some(wake_of - *ago),
-                reason: "a call of a run that was cut off may still be under way".to_owned(),
-            });
+        // looked up now, it would be missed and made again. Waited for here and not
+        // in the lane: a report would clear the count that finds what kills daemons.
+        if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of) {
+            tokio::time::sleep(wake_of.saturating_sub(*ago)).await;
         }
         Ok((prior, Intent::recorded(step.to_owned())))
     }

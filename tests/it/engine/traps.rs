@@ -169,6 +169,7 @@ async fn a_lane_handed_back_unrun_keeps_the_count_of_its_unreported_claims() {
         .unwrap();
     let one_slot = Limits {
         concurrency: 1,
+        lease: Duration::from_secs(60),
         ..limits()
     };
     let engine = lab.start(&handler, one_slot);

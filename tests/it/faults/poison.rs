@@ -33,7 +33,9 @@ async fn the_event_that_ends_the_process_is_told_from_those_that_were_merely_the
     sandbox.ghl.set_latency(Some(Duration::from_millis(100)));
 
     let home = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(&sandbox, home.path(), &config, &QUICK).await;
+    // Who follows a killed daemon waits until that one's last call must have ended.
+    let changes = [&QUICK[..], &[("DF_HTTP_TIMEOUT", "1s")]].concat();
+    let mut daemon = Daemon::start(&sandbox, home.path(), &config, &changes).await;
     for n in 0..people {
         let call = finished_call(4000 + i64::try_from(n).unwrap(), &phone(n));
         assert_eq!(post_aloware(&client(), &daemon.base, &call).await.status(), 200);
@@ -52,7 +54,7 @@ async fn the_event_that_ends_the_process_is_told_from_those_that_were_merely_the
             daemon.kill();
             deaths += 1;
             seen = sandbox.ghl.calls_to("*", &poison).len();
-            daemon = Daemon::start(&sandbox, home.path(), &config, &QUICK).await;
+            daemon = Daemon::start(&sandbox, home.path(), &config, &changes).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
