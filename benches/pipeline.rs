@@ -69,7 +69,7 @@ pub(crate) struct Scale {
 const FULL: Scale = Scale {
     rounds: 3,
     turn: Duration::from_secs(6),
-    plain: 30_000,
+    plain: 60_000,
     calls: 3_000,
     steady: Duration::from_secs(20),
     burst: 10_000,
