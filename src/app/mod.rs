@@ -26,7 +26,7 @@ use crate::router::Router;
 use crate::store::announcer::Announcer;
 use crate::store::spool::Spool;
 use crate::store::{self, Db};
-use crate::sync::{Desk, Rules};
+use crate::sync::{Agents, Desk, Rules};
 use crate::vendors::Vendors;
 use crate::{http, ops, schedule};
 
@@ -128,6 +128,7 @@ impl App {
         let desk = Desk {
             db: db.clone(),
             announcer,
+            agents: Agents::default(),
             vendors: vendors.clone(),
             spool: spool.clone(),
             rules,
@@ -135,6 +136,13 @@ impl App {
         let router = Arc::new(Router::new(desk.clone()));
         let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
         let checks = Checks::of_daemon(Arc::clone(&settings), db.clone(), vendors.clone());
+        let stops = Stops::default();
+        let scheduled = schedule::run(
+            db.clone(),
+            vendors.aloware.clone(),
+            settings.retention_done,
+            stops.workers.clone(),
+        );
         let pulse = Pulse::new(
             db.clone(),
             &engine,
@@ -156,8 +164,7 @@ impl App {
             checks,
         };
         let (server, closing) = http::server(state, door)?;
-        let stops = Stops::default();
-        let mut tasks = spawn_all(server, outbox, &engine, &db, &stops, &settings);
+        let mut tasks = spawn_all(server, outbox, &engine, scheduled, &stops, &settings);
         tasks.push(Task::spawn("ledger", announcements.run(stops.ledger.clone()).boxed()));
         tasks.push(Task::spawn("session", pulse.run(stops.ledger.clone()).boxed()));
         if let Some(handle) = metrics {
@@ -265,7 +272,7 @@ fn spawn_all(
     server: actix_web::dev::Server,
     outbox: Outbox,
     engine: &Arc<Engine>,
-    db: &Db,
+    scheduled: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     stops: &Stops,
     settings: &Settings,
 ) -> Vec<Task> {
@@ -274,7 +281,6 @@ fn spawn_all(
             tracing::error!(%error, "the listener failed");
         }
     };
-    let scheduled = schedule::run(db.clone(), settings.retention_done, stops.workers.clone());
     let schedule = async move {
         if let Err(error) = scheduled.await {
             tracing::error!(%error, "the schedule failed");

@@ -11,8 +11,8 @@ use super::keys;
 use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number, rate, size, write_duration};
 use super::read::Reading;
 use super::sections::{
-    Aloware, CallSurface, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings, SourceOfTruth, Sync,
-    Texting, TextingVendor,
+    Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings,
+    SourceOfTruth, Sync, Texting, TextingVendor,
 };
 use super::values;
 
@@ -110,6 +110,7 @@ fn ghl(r: &mut Reading) -> Option<Ghl> {
     let rate_limit = r.need(&keys::GHL_RATE_LIMIT, rate);
     let daily_limit = r.need(&keys::GHL_DAILY_LIMIT, number(1..=100_000_000));
     let conversation_provider_id = r.want(&keys::GHL_CONVERSATION_PROVIDER_ID, values::text);
+    let call_provider_id = r.want(&keys::GHL_CALL_PROVIDER_ID, values::text);
     let custom_fields = r.list(&keys::GHL_CUSTOM_FIELDS, values::custom_fields);
     Some(Ghl {
         base_url: base_url?,
@@ -122,6 +123,7 @@ fn ghl(r: &mut Reading) -> Option<Ghl> {
         rate_limit: rate_limit?,
         daily_limit: daily_limit?,
         conversation_provider_id: conversation_provider_id?,
+        call_provider_id: call_provider_id?,
         custom_fields: custom_fields?,
     })
 }
@@ -179,12 +181,17 @@ fn sync(r: &mut Reading) -> Option<Sync> {
         ("merge", SourceOfTruth::Merge),
     ];
     let links = [("note", RecordingLinks::Note), ("omit", RecordingLinks::Omit)];
+    let treatments = [("skip", Communications::Skip), ("note", Communications::Note)];
     let contact_source_of_truth = r.need(&keys::SOURCE_OF_TRUTH, values::one_of(&sources));
     let recording_links = r.need(&keys::RECORDING_LINKS, values::one_of(&links));
+    let communications = r.need(&keys::COMMUNICATIONS, values::one_of(&treatments));
+    let time_zone = r.need(&keys::TIME_ZONE, values::time_zone);
     let default_region = r.need(&keys::DEFAULT_REGION, values::region);
     Some(Sync {
         contact_source_of_truth: contact_source_of_truth?,
         recording_links: recording_links?,
+        communications: communications?,
+        time_zone: time_zone?,
         default_region: default_region?,
     })
 }

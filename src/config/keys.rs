@@ -100,6 +100,7 @@ table! {
     GHL_RATE_LIMIT: Text "ghl.rate_limit" ["GHL_RATE_LIMIT"], Is("80/10s");
     GHL_DAILY_LIMIT: Integer "ghl.daily_limit" ["GHL_DAILY_LIMIT"], Is("200000");
     GHL_CONVERSATION_PROVIDER_ID: Text "ghl.conversation_provider_id" ["GHL_CONVERSATION_PROVIDER_ID"], Unset;
+    GHL_CALL_PROVIDER_ID: Text "ghl.call_provider_id" ["GHL_CALL_PROVIDER_ID"], Unset;
     GHL_CUSTOM_FIELDS: List "ghl.custom_fields" ["GHL_CUSTOM_FIELDS"], Unset;
 
     ALOWARE_BASE_URL: Text "aloware.base_url" ["ALOWARE_BASE_URL"], Is("https://app.aloware.io");
@@ -122,6 +123,8 @@ table! {
 
     SOURCE_OF_TRUTH: Text "sync.contact_source_of_truth" ["CONTACT_SOURCE_OF_TRUTH"], Is("merge");
     RECORDING_LINKS: Text "sync.recording_links" ["DF_RECORDING_LINKS"], Is("note");
+    COMMUNICATIONS: Text "sync.communications" ["DF_COMMUNICATIONS"], Is("skip");
+    TIME_ZONE: Text "sync.time_zone" ["DF_TIME_ZONE"], Is("UTC");
     DEFAULT_REGION: Text "sync.default_region" ["DF_DEFAULT_REGION"], Is("US");
 
     JOBS_SECRET: Secret "jobs.secret" ["X_DF_JOBS_SECRET"], Required;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use secrecy::SecretString;
 use url::Url;
 
@@ -112,6 +113,8 @@ pub struct Ghl {
     pub daily_limit: u32,
     /// Set: texts go into conversations; unset: notes.
     pub conversation_provider_id: Option<String>,
+    /// Set: calls also appear in conversations, under this call provider.
+    pub call_provider_id: Option<String>,
     /// The GHL custom field id of each fact that is to be kept there.
     pub custom_fields: BTreeMap<CustomField, String>,
 }
@@ -203,6 +206,10 @@ pub struct Sync {
     pub contact_source_of_truth: SourceOfTruth,
     /// What becomes of recording links.
     pub recording_links: RecordingLinks,
+    /// What becomes of communications that are neither calls nor texts.
+    pub communications: Communications,
+    /// In which notes tell times.
+    pub time_zone: Tz,
     /// Two-letter region for numbers without `+`.
     pub default_region: String,
 }
@@ -225,6 +232,15 @@ pub enum RecordingLinks {
     Note,
     /// Left out.
     Omit,
+}
+
+/// What becomes of communications that are neither calls nor texts (e-mail, fax, WhatsApp).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Communications {
+    /// Stored, and left at that.
+    Skip,
+    /// A note for each start and each end.
+    Note,
 }
 
 /// `[jobs]`

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use chrono_tz::Tz;
 use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::DecodePublicKey;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
@@ -193,6 +194,12 @@ pub(super) fn region(text: &str) -> Result<String, String> {
     } else {
         Err("must be a two-letter region, as in US".to_owned())
     }
+}
+
+/// A time zone by its IANA name.
+pub(super) fn time_zone(text: &str) -> Result<Tz, String> {
+    text.parse()
+        .map_err(|_| "must be an IANA time zone, as in America/New_York".to_owned())
 }
 
 /// Six cron fields, or `off` for none.

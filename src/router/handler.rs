@@ -65,6 +65,7 @@ impl Router {
             Step::Call => sync::call::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::Dnc => sync::dnc::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::Disposed => sync::disposition::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
+            Step::Communication => sync::communication::aloware_to_ghl(desk, ledger, &from_aloware(), event).await,
             Step::AlowareContact => {
                 let contact = from_aloware().contact(&desk.rules.hint);
                 sync::contact::aloware_to_ghl(desk, ledger, contact, &event.entity_id).await

@@ -16,6 +16,8 @@ pub enum Step {
     Dnc,
     /// A contact's own disposition in Aloware.
     Disposed,
+    /// A communication that is neither a call nor a text.
+    Communication,
     /// An Aloware contact changed.
     AlowareContact,
     /// A GHL contact changed.
@@ -87,6 +89,7 @@ fn of_aloware(event: &Event, rules: &Rules) -> Route {
         aloware::Kind::ContactDisposed => vec![Step::Disposed],
         aloware::Kind::ContactChanged => vec![Step::AlowareContact],
         aloware::Kind::Text => aloware_text(event, &delivery, rules),
+        aloware::Kind::Communication { .. } if rules.communications => vec![Step::Communication],
         aloware::Kind::Communication { .. } => skipped("communication_events_are_not_logged".to_owned()),
         aloware::Kind::Appointment => skipped("appointments_sot_is_ghl".to_owned()),
         aloware::Kind::Unknown => {

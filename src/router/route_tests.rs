@@ -11,6 +11,8 @@ use crate::sync::Rules;
 
 fn rules() -> Rules {
     Rules {
+        zone: chrono_tz::UTC,
+        communications: false,
         mode: Mode::Merge,
         recording_links: true,
         hint: PhoneHint::region("US"),
@@ -44,6 +46,7 @@ fn name(step: Step) -> String {
         Step::Call => "call".to_owned(),
         Step::Dnc => "dnc".to_owned(),
         Step::Disposed => "disposed".to_owned(),
+        Step::Communication => "communication".to_owned(),
         Step::AlowareContact => "aloware contact".to_owned(),
         Step::GhlContact(id) => format!("contact {id}"),
         Step::GhlDeleted(id) => format!("deleted {id}"),

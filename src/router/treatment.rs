@@ -72,6 +72,8 @@ mod tests {
     fn rules(mode: Mode) -> Rules {
         Rules {
             mode,
+            zone: chrono_tz::UTC,
+            communications: false,
             recording_links: true,
             hint: PhoneHint::region("US"),
             own: Vec::new(),

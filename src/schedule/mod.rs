@@ -1,6 +1,7 @@
 //! What runs at a time of day rather than on an event. Of several daemons one
 //! runs it: whoever stores the run first.
 
+pub mod agents;
 pub mod retention;
 
 use std::time::Duration;
@@ -10,35 +11,40 @@ use futures_util::future::BoxFuture;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Db, StoreError, echoes, scheduled_runs};
+use crate::store::{Db, echoes, scheduled_runs};
+use crate::vendors::AlowareClient;
 
 /// What is due at times of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Due {
     /// Echoes that can no longer come back are removed.
     Echoes,
     /// What is finished and older than this is removed.
     Retention(Duration),
+    /// The names of Aloware's users are fetched.
+    Agents(AlowareClient),
 }
 
 impl Due {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Echoes => "echoes",
             Self::Retention(_) => "retention",
+            Self::Agents(_) => "agents",
         }
     }
 
     /// Six fields, UTC, always a whole minute (see `scheduled_runs`). Retention
     /// has a minute of its own, when nobody else's daily work begins.
-    fn cron(self) -> &'static str {
+    fn cron(&self) -> &'static str {
         match self {
             Self::Echoes => "0 */10 * * * *",
             Self::Retention(_) => "0 17 4 * * *",
+            Self::Agents(_) => "0 41 * * * *",
         }
     }
 
-    async fn run(self, db: &Db, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn run(&self, db: &Db, stop: &CancellationToken) -> anyhow::Result<()> {
         if !scheduled_runs::take(&db.client().await?, self.name()).await? {
             return Ok(());
         }
@@ -48,8 +54,12 @@ impl Due {
                 tracing::debug!(removed, "old echoes removed");
             }
             Self::Retention(keep) => {
-                let removed = retention::run(db, keep, stop).await?;
+                let removed = retention::run(db, *keep, stop).await?;
                 tracing::info!(removed, "finished rows beyond retention removed");
+            }
+            Self::Agents(aloware) => {
+                let named = agents::run(db, aloware).await?;
+                tracing::debug!(named, "aloware's users fetched");
             }
         }
         Ok(())
@@ -60,12 +70,13 @@ impl Due {
 ///
 /// # Errors
 /// When the scheduler cannot be started.
-pub async fn run(db: Db, keep: Duration, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(db: Db, aloware: AlowareClient, keep: Duration, stop: CancellationToken) -> anyhow::Result<()> {
     let mut scheduler = JobScheduler::new().await.context("starting the scheduler")?;
-    for due in [Due::Echoes, Due::Retention(keep)] {
+    for due in [Due::Echoes, Due::Retention(keep), Due::Agents(aloware)] {
         let (db, stop) = (db.clone(), stop.clone());
-        let job = Job::new_async(due.cron(), move |_, _| -> BoxFuture<'static, ()> {
-            let (db, stop) = (db.clone(), stop.clone());
+        let cron = due.cron();
+        let job = Job::new_async(cron, move |_, _| -> BoxFuture<'static, ()> {
+            let (due, db, stop) = (due.clone(), db.clone(), stop.clone());
             Box::pin(async move {
                 if let Err(error) = due.run(&db, &stop).await {
                     tracing::warn!(%error, job = due.name(), "scheduled work failed; trying again when it is due next");

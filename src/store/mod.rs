@@ -1,6 +1,7 @@
 //! The tables: one file per table, SQL text beside its function; and the spool,
 //! their refuge. Nothing here knows a vendor, and nothing here decides.
 
+pub mod agents;
 pub mod announcer;
 pub mod audit;
 pub mod contact_mappings;

@@ -2,6 +2,7 @@
 //! configured, else as a note.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, aloware_failed, ghl_failed, notes};
@@ -101,7 +102,7 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
         let note = notes::Note {
             step: &step,
             marker: &marker,
-            body: &note_text(text, &marker),
+            body: &note_text(text, desk.rules.zone, &marker),
         };
         return notes::put(desk, ledger, contact, note).await;
     }
@@ -140,7 +141,7 @@ async fn write(desk: &Desk, ledger: &mut Ledger<'_>, contact: &GhlContactId, tex
     Ok(id)
 }
 
-fn note_text(text: &Text, marker: &str) -> String {
+fn note_text(text: &Text, zone: Tz, marker: &str) -> String {
     let direction = match text.direction {
         TextDirection::Inbound => "Inbound",
         TextDirection::Outbound => "Outbound",
@@ -148,7 +149,7 @@ fn note_text(text: &Text, marker: &str) -> String {
     let shown = |number: &Option<String>| number.clone().unwrap_or_else(|| "unknown".to_owned());
     format!(
         "[SMS][{direction}] {}\nFrom: {}\nTo: {}\n\n{}\n\n{marker}",
-        notes::stamp(text.at),
+        notes::stamp(text.at, zone),
         shown(&text.from),
         shown(&text.to),
         text.body

@@ -1,7 +1,9 @@
 //! Do it: each flow brings one event to its effect, idempotently. The names say
 //! the direction (`call::aloware_to_ghl`).
 
+mod agents;
 pub mod call;
+pub mod communication;
 pub mod contact;
 mod custom_fields;
 pub mod disposition;
@@ -19,7 +21,9 @@ mod tags;
 
 use std::time::Duration;
 
-use crate::config::{CustomField, RecordingLinks, Settings, SourceOfTruth};
+use chrono_tz::Tz;
+
+use crate::config::{Communications, CustomField, RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
 use crate::store::announcer::Announcer;
@@ -27,6 +31,7 @@ use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{VendorError, Vendors};
 
+pub use agents::Agents;
 pub use ledger::Ledger;
 
 /// What every flow works with. One per process.
@@ -36,6 +41,8 @@ pub struct Desk {
     pub db: Db,
     /// Where writes are announced before they are made.
     pub announcer: Announcer,
+    /// The names of the dialer's users.
+    pub agents: Agents,
     /// The vendors.
     pub vendors: Vendors,
     /// While deliveries wait here, a STOP may be among them and nothing is sent.
@@ -49,6 +56,10 @@ pub struct Desk {
 pub struct Rules {
     /// Who wins for contact fields.
     pub mode: Mode,
+    /// The zone of the times in notes.
+    pub zone: Tz,
+    /// Whether communications that are neither calls nor texts get notes.
+    pub communications: bool,
     /// Whether recording links go into notes.
     pub recording_links: bool,
     /// How numbers without `+` are meant.
@@ -80,6 +91,8 @@ impl Rules {
                 SourceOfTruth::Aloware => Mode::Aloware,
                 SourceOfTruth::Merge => Mode::Merge,
             },
+            zone: settings.sync.time_zone,
+            communications: settings.sync.communications == Communications::Note,
             recording_links: settings.sync.recording_links == RecordingLinks::Note,
             own: settings
                 .texting

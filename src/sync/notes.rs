@@ -1,6 +1,7 @@
 //! Notes: written once, found again by their marker, updated in place.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use super::{Desk, Ledger, ghl_failed};
@@ -15,9 +16,9 @@ pub(super) fn marker(kind: &str, id: &str) -> String {
     format!("[df:{kind}:{id}]")
 }
 
-/// One format and one zone for all notes.
-pub(super) fn stamp(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M UTC").to_string()
+/// One format and one zone for all notes: `2026-08-05 20:58 UTC`.
+pub(super) fn stamp(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z").to_string()
 }
 
 /// What a content is compared by.

@@ -181,6 +181,7 @@ pub(crate) fn ghl(base: Url) -> config::Ghl {
         },
         daily_limit: 200_000,
         conversation_provider_id: Some("prov1".to_owned()),
+        call_provider_id: Some("calls1".to_owned()),
         custom_fields: Default::default(),
     }
 }

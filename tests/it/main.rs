@@ -9,6 +9,7 @@
 
 mod agents;
 mod aloware_events;
+mod call_entries;
 mod call_stories;
 mod calls;
 mod connections;
@@ -23,6 +24,7 @@ mod ingest;
 mod kills;
 mod ledger;
 mod lists;
+mod notes;
 mod opt_outs;
 mod outages;
 mod restarts;

@@ -63,7 +63,7 @@ const TABLE: &[(&str, Doors)] = &[
             "wire",
         ]),
     ),
-    ("schedule", To(&["domain", "store"])),
+    ("schedule", To(&["domain", "store", "vendors"])),
     ("embedded", To(&["config"])),
     ("sandbox", To(&[])),
     ("app", ToAllBut(&["cli", "sandbox"])),

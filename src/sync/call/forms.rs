@@ -1,5 +1,7 @@
 //! The notes beside a call's own: recording, voicemail, transcript, summary.
 
+use chrono_tz::Tz;
+
 use crate::sync::notes::stamp;
 use crate::wire::aloware::{Delivery, Kind};
 
@@ -85,9 +87,9 @@ impl Form {
     }
 
     /// The note of this content, without its marker.
-    pub(super) fn note(&self, delivery: &Delivery<'_>, call_id: &str, content: &str) -> String {
+    pub(super) fn note(&self, delivery: &Delivery<'_>, zone: Tz, call_id: &str, content: &str) -> String {
         let at = delivery.created_at();
-        let at = at.map(|at| format!(" {}", stamp(at))).unwrap_or_default();
+        let at = at.map(|at| format!(" {}", stamp(at, zone))).unwrap_or_default();
         let title = self.title;
         match self.label {
             Some(label) => {

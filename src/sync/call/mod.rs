@@ -2,6 +2,7 @@
 //! all of them together tell. What is in place already costs no vendor call, so
 //! neither the number of the deliveries matters nor their order.
 
+mod entry;
 mod forms;
 mod outcome;
 mod story;
@@ -41,10 +42,18 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     let mut told: Vec<(i64, Delivery<'_>)> = others.iter().map(|(other, told)| (other.seq, *told)).collect();
     told.push((event.seq, *delivery));
     told.sort_by_key(|(seq, _)| *seq);
-    let story = Story::of(&call_id, told.into_iter().map(|(_, told)| told).collect());
+    let story = Story::of(
+        &call_id,
+        desk.rules.zone,
+        told.into_iter().map(|(_, told)| told).collect(),
+    );
 
     let silent = leaves_nothing(delivery.kind, &story, desk.rules.recording_links);
-    let due = Due::of(&story, desk.rules.recording_links, &in_place);
+    let agent = match story.agent() {
+        Some(id) => desk.agents.name(&desk.db, &id).await?,
+        None => None,
+    };
+    let due = Due::of(&story, agent.as_deref(), desk.rules.recording_links, &in_place);
     if let Some(reason) = silent
         && due.is_nothing()
     {
@@ -69,10 +78,12 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         };
     };
     due.write(desk, ledger, &contact, delivery.kind).await?;
-    Ok(vec![match silent {
+    let refused = entry::put(desk, ledger, &contact, &story, &in_place).await?;
+    let row = match silent {
         Some(reason) => skipped(reason).with_target(contact.as_str()),
         None => LogEntry::success(Flow::AlowareToGhl, entity, id, contact.as_str()),
-    }])
+    };
+    Ok(std::iter::once(row).chain(refused).collect())
 }
 
 /// What the call's other deliveries told, and what of it is in GHL.
@@ -118,12 +129,12 @@ struct Due {
 }
 
 impl Due {
-    fn of(story: &Story<'_>, links: bool, in_place: &[Confirmed]) -> Self {
+    fn of(story: &Story<'_>, agent: Option<&str>, links: bool, in_place: &[Confirmed]) -> Self {
         let is_there = |step: &str, print: &str| {
             let newest = in_place.iter().find(|done| done.step == step);
             newest.is_some_and(|done| done.fingerprint.as_deref() == Some(print))
         };
-        let mut notes = story.notes(links);
+        let mut notes = story.notes(links, agent);
         notes.retain(|note| !is_there(&note.step, &notes::fingerprint(&note.body)));
         let (step, tags) = story.tags();
         let lacking = !tags.is_empty() && !is_there(&step, &tags::print(&tags));

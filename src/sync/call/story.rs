@@ -2,6 +2,8 @@
 //! picture of the call when it was sent; what a later one does not show still
 //! holds (vendors/aloware.md 3.7).
 
+use chrono_tz::Tz;
+
 use super::forms::{FORMS, Form};
 use super::outcome;
 use crate::domain::{AlowareContact, PhoneHint, TextDirection};
@@ -14,7 +16,7 @@ const TOLERANCE: u64 = 10;
 /// The ledger's names of all that a call may leave in GHL.
 pub(super) fn steps(call_id: &str) -> Vec<String> {
     let names = FORMS.iter().map(|form| form.name);
-    ["note", "tags"]
+    ["note", "tags", "entry"]
         .into_iter()
         .chain(names)
         .map(|name| step(call_id, name))
@@ -41,6 +43,8 @@ pub(super) struct Note {
 /// The call.
 pub(super) struct Story<'a> {
     call_id: &'a str,
+    /// Of the times in its notes.
+    zone: Tz,
     /// The oldest picture first.
     told: Vec<Delivery<'a>>,
 }
@@ -48,9 +52,19 @@ pub(super) struct Story<'a> {
 impl<'a> Story<'a> {
     /// The story that these deliveries tell, given in the order of their arrival:
     /// that decides only between pictures of the same second.
-    pub(super) fn of(call_id: &'a str, mut told: Vec<Delivery<'a>>) -> Self {
+    pub(super) fn of(call_id: &'a str, zone: Tz, mut told: Vec<Delivery<'a>>) -> Self {
         told.sort_by_key(|delivery| (delivery.as_of(), delivery.kind == Kind::CallEnded));
-        Self { call_id, told }
+        Self { call_id, zone, told }
+    }
+
+    /// Aloware's id of it.
+    pub(super) fn id(&self) -> &str {
+        self.call_id
+    }
+
+    /// The ledger's name of what it leaves in GHL under this name.
+    pub(super) fn step(&self, name: &str) -> String {
+        step(self.call_id, name)
     }
 
     /// Whether the end of the call was told. Its start leaves no trace: the end knows more.
@@ -75,10 +89,10 @@ impl<'a> Story<'a> {
     }
 
     /// The notes it leaves, the call's own first.
-    pub(super) fn notes(&self, links: bool) -> Vec<Note> {
+    pub(super) fn notes(&self, links: bool, agent: Option<&str>) -> Vec<Note> {
         let call = self
             .has_ended()
-            .then(|| self.note(Kind::CallEnded, "note", "call", &self.text()));
+            .then(|| self.note(Kind::CallEnded, "note", "call", &self.text(agent)));
         let forms = FORMS.iter().filter(|form| links || form.label.is_none());
         let others = forms.filter_map(|form| {
             let (delivery, content) = (self.newest(form.kind)?, self.content(form)?);
@@ -86,7 +100,7 @@ impl<'a> Story<'a> {
                 form.kind,
                 form.name,
                 form.name,
-                &form.note(delivery, self.call_id, &content),
+                &form.note(delivery, self.zone, self.call_id, &content),
             ))
         });
         call.into_iter().chain(others).collect()
@@ -145,7 +159,7 @@ impl<'a> Story<'a> {
     /// The newest thing said about something: by the deliveries that are about
     /// it, else by the others. Their pictures differ by seconds (a duration, a
     /// talk time) and would rewrite a note for nothing.
-    fn fact<T>(&self, about: Kind, read: impl Fn(&Delivery<'a>) -> Option<T>) -> Option<T> {
+    pub(super) fn fact<T>(&self, about: Kind, read: impl Fn(&Delivery<'a>) -> Option<T>) -> Option<T> {
         let newest_first = |own: bool| {
             let told = self.told.iter().rev();
             told.filter(move |delivery| (delivery.kind == about) == own)
@@ -153,13 +167,20 @@ impl<'a> Story<'a> {
         newest_first(true).chain(newest_first(false)).find_map(read)
     }
 
-    fn direction(&self) -> Option<TextDirection> {
+    /// Who of the account's users made or took it, by Aloware's id; zero is nobody.
+    pub(super) fn agent(&self) -> Option<String> {
+        self.fact(Kind::CallEnded, |delivery| {
+            delivery.told_text(&["user_id"]).filter(|id| id != "0")
+        })
+    }
+
+    pub(super) fn direction(&self) -> Option<TextDirection> {
         self.fact(Kind::CallEnded, Delivery::direction)
     }
 
     /// `Call Received on 2026-08-05 20:58 UTC (1m 6s)`, then a line per known fact.
     /// Neutral wording when the direction is unknown.
-    fn text(&self) -> String {
+    fn text(&self, agent: Option<&str>) -> String {
         let mut head = match self.direction() {
             Some(TextDirection::Inbound) => "Call Received",
             Some(TextDirection::Outbound) => "Call Made",
@@ -168,7 +189,7 @@ impl<'a> Story<'a> {
         .to_owned();
         if let Some(at) = self.fact(Kind::CallEnded, Delivery::created_at) {
             head.push_str(" on ");
-            head.push_str(&stamp(at));
+            head.push_str(&stamp(at, self.zone));
         }
         if let Some(seconds) = self.seconds() {
             head.push_str(&format!(" ({}m {}s)", seconds / 60, seconds % 60));
@@ -185,6 +206,7 @@ impl<'a> Story<'a> {
                 self.fact(Kind::CallEnded, |delivery| delivery.told_text(&["resolution"])),
             ),
             ("CSAT Score", self.number("csat_score").map(|score| score.to_string())),
+            ("Agent", agent.map(str::to_owned)),
         ];
         let lines = facts
             .into_iter()
@@ -227,6 +249,7 @@ mod tests {
     fn story<'a>(told: &'a [(&str, Value)]) -> Story<'a> {
         Story::of(
             "1",
+            chrono_tz::UTC,
             told.iter()
                 .map(|(name, payload)| Delivery::read(name, payload))
                 .collect(),
@@ -240,8 +263,8 @@ mod tests {
         let told = [(END, end)];
         let story = story(&told);
         assert_eq!(
-            story.text(),
-            "Call Made on 2026-08-05 20:58 UTC (1m 6s)\nDisposition: No Answer\nStatus: completed"
+            story.text(Some("Ida Berg")),
+            "Call Made on 2026-08-05 20:58 UTC (1m 6s)\nDisposition: No Answer\nStatus: completed\nAgent: Ida Berg"
         );
         assert_eq!(story.tags().1, ["Call: No Answer", "Outbound Call"]);
     }
@@ -250,7 +273,7 @@ mod tests {
     fn an_unknown_direction_is_not_called_made() {
         let told = [("Call-Disposed", json!({"body": {"id": 1, "type": 1}}))];
         let story = story(&told);
-        assert_eq!(story.text(), "Call");
+        assert_eq!(story.text(None), "Call");
         assert!(story.tags().1.is_empty());
     }
 
@@ -278,7 +301,7 @@ mod tests {
                 picture(0, json!({"disposition_status": "in-progress", "duration": 0})),
             ),
         ];
-        assert_eq!(story(&told).text(), "Call Received (1m 6s)\nDisposition: Booked");
+        assert_eq!(story(&told).text(None), "Call Received (1m 6s)\nDisposition: Booked");
     }
 
     #[test]
@@ -290,11 +313,11 @@ mod tests {
                 json!({"body": {"id": 1, "direct_recording_url": "https://rec.example/1"}}),
             ),
         ];
-        let notes = story(&told).notes(true);
+        let notes = story(&told).notes(true, None);
         let bodies: Vec<&str> = notes.iter().map(|note| note.body.as_str()).collect();
         let recording = "[RECORDING]\nCall ID: 1\nRecording: https://rec.example/1\n\n[df:recording:1]";
         assert_eq!(bodies, ["Call\n[df:call:1]", recording]);
-        assert_eq!(story(&told).notes(false).len(), 1, "the link is not wanted");
-        assert_eq!(story(&told[1..]).notes(true).len(), 1, "nobody said it was saved");
+        assert_eq!(story(&told).notes(false, None).len(), 1, "the link is not wanted");
+        assert_eq!(story(&told[1..]).notes(true, None).len(), 1, "nobody said it was saved");
     }
 }

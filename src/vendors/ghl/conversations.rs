@@ -122,17 +122,29 @@ impl GhlClient {
         body: &str,
         at: DateTime<Utc>,
     ) -> Result<Option<String>, VendorError> {
+        let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+        self.find_in_conversation(contact, |message, added| {
+            text(message, &["direction"]).as_deref() == Some(direction.as_str())
+                && message.get("body").and_then(Value::as_str) == Some(body)
+                && added.is_none_or(|added| minute(added) >= minute(at))
+        })
+        .await
+    }
+
+    /// The id of the newest message of the contact that `is_it`, which sees the
+    /// message and when it was added.
+    pub(super) async fn find_in_conversation(
+        &self,
+        contact: &GhlContactId,
+        is_it: impl Fn(&Value, Option<DateTime<Utc>>) -> bool,
+    ) -> Result<Option<String>, VendorError> {
         let query = [
             ("locationId", self.shared.location_id.as_str()),
             ("contactId", contact.as_str()),
         ];
+        let search = Route::new("/conversations/search");
         let found = self
-            .read_from(
-                CONVERSATIONS,
-                "search_conversations",
-                &Route::new("/conversations/search"),
-                &query,
-            )
+            .read_from(CONVERSATIONS, "search_conversations", &search, &query)
             .await?;
         for conversation in array(&found, &["conversations"]).unwrap_or_default() {
             let Some(id) = text(conversation, &["id"]) else {
@@ -142,12 +154,9 @@ impl GhlClient {
             let page = self.read_from(CONVERSATIONS, "list_messages", &route, &[]).await?;
             // Live answers nest one level deeper than the documents (I#54).
             let messages = array(&page, &["messages.messages", "messages"]).unwrap_or_default();
-            let same = messages.iter().find(|message| {
-                let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
-                text(message, &["direction"]).as_deref() == Some(direction.as_str())
-                    && message.get("body").and_then(Value::as_str) == Some(body)
-                    && time(message, &["dateAdded"]).is_none_or(|added| minute(added) >= minute(at))
-            });
+            let same = messages
+                .iter()
+                .find(|message| is_it(message, time(message, &["dateAdded"])));
             if let Some(message) = same {
                 return Ok(text(message, &["id"]));
             }
@@ -207,7 +216,7 @@ fn is_mismatch(outcome: &Result<String, VendorError>) -> bool {
     matches!(outcome, Err(VendorError::Rejected { code: Some(code), .. }) if code == PROVIDER_MISMATCH)
 }
 
-fn conversation(name: &'static str, method: Method) -> Operation {
+pub(super) fn conversation(name: &'static str, method: Method) -> Operation {
     Operation {
         name,
         method,

@@ -2,6 +2,7 @@
 //! sub-account. Facts and their sources: vendors/ghl.md.
 
 mod bodies;
+mod calls;
 mod contacts;
 mod conversations;
 mod dnd;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use bodies::{ContactPatch, NewContact};
+pub use calls::{CallRecord, CallStatus};
 pub use contacts::Upserted;
 pub use conversations::{MessageRecord, MessageStatus};
 pub use notes::Note;
@@ -52,6 +54,7 @@ struct Shared {
     transport: Transport,
     location_id: String,
     provider_id: Option<String>,
+    call_provider_id: Option<String>,
     hint: PhoneHint,
     token: HeaderValue,
     next_token: Option<HeaderValue>,
@@ -92,6 +95,7 @@ impl GhlClient {
                 transport: Transport::new(client, Source::Ghl, &ghl.base_url, http.timeout, budget)?,
                 location_id: ghl.location_id.clone(),
                 provider_id: ghl.conversation_provider_id.clone(),
+                call_provider_id: ghl.call_provider_id.clone(),
                 hint: PhoneHint::region(region),
                 token: token(&ghl.api_key)?,
                 next_token: ghl.api_key_next.as_ref().map(token).transpose()?,

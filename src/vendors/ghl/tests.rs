@@ -37,6 +37,19 @@ fn text_record() -> MessageRecord {
     }
 }
 
+fn call_record(direction: TextDirection) -> CallRecord {
+    CallRecord {
+        contact: id("c1"),
+        direction,
+        consumer: Phone::from_e164("+16195550111").unwrap(),
+        ours: Phone::from_e164("+18585550100"),
+        status: CallStatus::NoAnswer,
+        date: crate::wire::json::parse_time("2026-08-05 20:58:44").unwrap(),
+        alt_id: "call-9".into(),
+        recording: None,
+    }
+}
+
 /// Answers every operation as the vendor documents it.
 fn obliging(seen: &Seen) -> Reply {
     let contact = json!({"id": "c1", "phone": "+16195550111", "email": "Ada@example.com"});
@@ -48,7 +61,9 @@ fn obliging(seen: &Seen) -> Reply {
             200,
             json!({"notes": [{"id": "n1", "body": "[df:1:call] talked"}, {"body": "no id"}]}),
         ),
-        (_, "/conversations/messages/inbound") => Reply::Json(200, json!({"success": true, "messageId": "gm1"})),
+        (_, "/conversations/messages/inbound" | "/conversations/messages/outbound") => {
+            Reply::Json(200, json!({"success": true, "messageId": "gm1"}))
+        }
         _ => Reply::Json(200, json!({"succeded": true, "contact": contact})),
     }
 }
@@ -82,6 +97,9 @@ async fn make_every_call(ghl: &GhlClient) {
     ghl.update_note(&proof, &c1, "n1", "text").await.unwrap();
     assert_eq!(ghl.list_notes(&c1).await.unwrap().len(), 1);
     assert_eq!(ghl.record_message(&proof, &text_record()).await.unwrap(), "gm1");
+    for direction in [TextDirection::Inbound, TextDirection::Outbound] {
+        assert_eq!(ghl.record_call(&proof, &call_record(direction)).await.unwrap(), "gm1");
+    }
     ghl.update_message_status(&proof, "gm1", MessageStatus::Failed, Some("refused"))
         .await
         .unwrap();
@@ -114,6 +132,8 @@ async fn every_operation_goes_to_its_documented_place_with_its_own_version() {
         ("PUT", "/contacts/c1/notes/n1", contacts),
         ("GET", "/contacts/c1/notes", contacts),
         ("POST", "/conversations/messages/inbound", conversations),
+        ("POST", "/conversations/messages/inbound", conversations),
+        ("POST", "/conversations/messages/outbound", conversations),
         ("PUT", "/conversations/messages/gm1/status", conversations),
     ];
     let seen = vendor.seen();
@@ -136,7 +156,7 @@ async fn every_operation_goes_to_its_documented_place_with_its_own_version() {
     }
     assert_eq!(seen[8].json(), json!({"tags": ["hot"]}));
     assert_eq!(
-        seen[13].json(),
+        seen[15].json(),
         json!({"status": "failed", "error": {"code": "1", "type": "saas", "message": "refused"}})
     );
 }

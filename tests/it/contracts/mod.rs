@@ -20,7 +20,7 @@ const KNOWN: &str = "+16195550101";
 const NEW: &str = "+16195550102";
 
 /// Every operation a flow uses.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 17] = [
     "DELETE /contacts/{contactId}/tags",
     "GET /api/v1/webhook/contact/phone-number",
     "GET /contacts/search/duplicate",
@@ -34,6 +34,7 @@ const OPERATIONS: [&str; 16] = [
     "POST /contacts/{contactId}/notes",
     "POST /contacts/{contactId}/tags",
     "POST /conversations/messages/inbound",
+    "POST /conversations/messages/outbound",
     "PUT /contacts/{contactId}",
     "PUT /contacts/{contactId}/notes/{id}",
     "PUT /conversations/messages/{messageId}/status",
@@ -51,11 +52,13 @@ async fn every_operation_of_the_flows_is_one_of_the_official_files() {
     };
     let changes = [
         ("GHL_CONVERSATION_PROVIDER_ID", "provider1"),
+        ("GHL_CALL_PROVIDER_ID", "calls1"),
         ("GHL_CUSTOM_FIELDS", "alowareContactId=field1,leadSource=field2"),
     ];
     let app = TestApp::start_with(&changes).await;
     // The type that is tried second: the first is refused with 400.
     app.sandbox.ghl.set_provider("provider1", ProviderKind::Sms);
+    app.sandbox.ghl.set_call_provider("calls1");
     let contact = contacts(&app).await;
     calls(&app).await;
     texts(&app, &contact).await;

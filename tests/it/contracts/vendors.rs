@@ -77,6 +77,10 @@ fn correct(root: &mut Value) {
         // 3.1: either a contact or a conversation, and the provider only where
         // the location's SMS provider is not the default one.
         schemas["ProcessMessageBodyDto"]["required"] = json!(["type"]);
+        // 3.2: since June 2026 a contact will do here, too (I#234, staff).
+        let entry = &mut schemas["ProcessOutboundMessageBodyDto"];
+        entry["properties"]["contactId"] = json!({"type": "string"});
+        entry["required"] = json!(["type", "conversationProviderId"]);
         // I#54: live answers nest one level deeper.
         let page = schemas["GetMessagesByConversationResponseDto"].take();
         schemas["GetMessagesByConversationResponseDto"] =
