@@ -22,6 +22,7 @@ mod faults;
 mod ingest;
 mod kills;
 mod ledger;
+mod legacy_surface;
 mod lists;
 mod opt_outs;
 mod outages;
