@@ -169,7 +169,7 @@ pub struct Aloware {
 pub enum CallSurface {
     /// Only the documented ones.
     Documented,
-    /// Also the seed's `/calls/{id}`, where an account has them.
+    /// Also the seed's reads of a call and of a contact by id, which some accounts serve.
     Legacy,
 }
 

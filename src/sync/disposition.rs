@@ -1,6 +1,6 @@
 //! A contact's own disposition in Aloware → tags on the GHL contact.
 
-use super::person::{Someone, mapped};
+use super::person::{asked_for, mapped};
 use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Entity, Event, Flow, LogEntry};
 use crate::wire::aloware::Delivery;
@@ -8,9 +8,7 @@ use crate::wire::aloware::Delivery;
 /// Tags the mapped contact; an unmapped one is left to the calls that map it.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Delivery<'_>, event: &Event) -> Flowed {
     let id = &event.entity_id;
-    let someone = Someone {
-        aloware: delivery.contact(&desk.rules.hint),
-    };
+    let someone = asked_for(desk, delivery.contact(&desk.rules.hint)).await?;
     let Some(mapping) = mapped(desk, &someone).await? else {
         let entry = LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, id, "No contact mapping found");
         return Ok(vec![entry]);

@@ -59,12 +59,16 @@ pub async fn stop_by_contact(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlConta
         occurred_at: event.received_at,
         unless_echo: None,
     };
+    record(desk, &change).await?;
+    stop_to_ghl(desk, ledger, Flow::GhlToAloware, &phone, event).await
+}
+
+/// Tells the registry what a delivery said of somebody whose number it did not name.
+pub(super) async fn record(desk: &Desk, change: &ConsentChange) -> Result<(), Failure> {
     let mut client = desk.db.client().await?;
     let transaction = client.transaction().await.map_err(StoreError::from)?;
-    opt_outs::apply(&transaction, &[&change]).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
-    drop(client);
-    stop_to_ghl(desk, ledger, Flow::GhlToAloware, &phone, event).await
+    opt_outs::apply(&transaction, &[change]).await?;
+    Ok(transaction.commit().await.map_err(StoreError::from)?)
 }
 
 /// Takes the marks away again, unless another cause still blocks the number:

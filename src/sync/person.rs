@@ -1,6 +1,6 @@
 //! Finding a person in GHL: by mapping, else by phone, else created once.
 
-use super::{Desk, Ledger, ghl_failed};
+use super::{Desk, Ledger, aloware_failed, ghl_failed};
 use crate::domain::{AlowareContact, Failure, GhlContactId, PersonFields, Phone};
 use crate::store::contact_mappings::{self, Keys, Mapping};
 use crate::vendors::VendorError;
@@ -42,6 +42,24 @@ impl Someone {
             email: if self.phone().is_none() { self.email() } else { None },
         }
     }
+}
+
+/// The person a delivery is about. Where it shows an id and no number, an account
+/// that serves contacts by id is asked (`aloware.call_surface`); others are not.
+pub(super) async fn asked_for(desk: &Desk, shown: AlowareContact) -> Result<Someone, Failure> {
+    let record = match &shown.id {
+        Some(id) if shown.phone.is_none() => desk.vendors.aloware.contact(id).await.map_err(aloware_failed)?,
+        _ => None,
+    };
+    let aloware = match record {
+        Some(mut record) => {
+            record.fields.email = record.fields.email.or(shown.fields.email);
+            record.disposition = record.disposition.or(shown.disposition);
+            record
+        }
+        None => shown,
+    };
+    Ok(Someone { aloware })
 }
 
 /// The person's mapping, without asking GHL.

@@ -55,7 +55,8 @@ pub async fn sync_ghl_contact(desk: &Desk, id: &GhlContactId) -> Result<Pair, Re
 }
 
 /// Brings an Aloware contact to GHL, then both in step. Aloware is asked by
-/// phone, the only key its API has; an id is translated by the mapping.
+/// phone, the only key its documented API has; an id is translated by the mapping.
+/// An account that serves contacts by id is asked for one that no mapping knows.
 ///
 /// # Errors
 /// [`RequestError`].
@@ -76,8 +77,12 @@ pub async fn sync_aloware_contact(
         .await?
         .and_then(|m| Phone::from_e164(&m.phone?)),
     };
-    let phone = known.ok_or(RequestError::NotFound)?;
-    let found = desk.vendors.aloware.lookup(&phone).await.map_err(aloware_failed)?;
+    let found = match (&known, id) {
+        (Some(phone), _) => desk.vendors.aloware.lookup(phone).await,
+        (None, Some(id)) => desk.vendors.aloware.contact(id).await,
+        (None, None) => Ok(None),
+    }
+    .map_err(aloware_failed)?;
     let someone = Someone {
         aloware: found.ok_or(RequestError::NotFound)?,
     };

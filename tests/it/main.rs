@@ -23,6 +23,7 @@ mod faults;
 mod ingest;
 mod kills;
 mod ledger;
+mod legacy_surface;
 mod lists;
 mod notes;
 mod opt_outs;

@@ -4,7 +4,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Finding, Subject};
-use crate::config::{CallSurface, Rate, Settings};
+use crate::config::{Rate, Settings};
 use crate::vendors::on_this_machine;
 
 /// The limits GHL documents (vendors/ghl.md 6): calls in ten seconds, and a day.
@@ -101,9 +101,6 @@ fn others(settings: &Settings) -> Vec<String> {
     if settings.alert_webhook_url.is_some() {
         found.push("alerts.webhook_url is not used: this version sends no alerts".into());
     }
-    if settings.aloware.call_surface == CallSurface::Legacy {
-        found.push("aloware.call_surface is not used: this version knows the documented paths only".into());
-    }
     found
 }
 
@@ -159,12 +156,11 @@ mod tests {
     fn each_contradiction_is_a_warning_that_names_the_setting() {
         let texting = ("TEXTING_BASE_URL", "https://texting.example");
         let key = ("TEXTING_API_KEY", "key-1");
-        let cases: [(&[(&str, &str)], &str); 11] = [
+        let cases: [(&[(&str, &str)], &str); 10] = [
             (
                 &[("ALERT_WEBHOOK_URL", "https://alerts.example/x")],
                 "alerts.webhook_url",
             ),
-            (&[("ALOWARE_SURFACE", "legacy")], "aloware.call_surface"),
             (&[texting], "only one of texting.base_url"),
             (
                 &[texting, key, ("TEXTING_FROM_NUMBER", "+16195550100")],

@@ -1,9 +1,11 @@
 //! A strict Aloware: contact lookup, the Lead API, lists, users, texts.
 //!
-//! There is no read of calls, lists, tags or contacts by id, and no way to
-//! take a tag or a single list away, because the vendor offers none.
+//! There is no read of lists and tags, and no way to take a tag or a single list
+//! away, because the vendor offers none. Calls and contacts are read by id only
+//! after [`AlowareSim::serve_reads_by_id`].
 
 mod contact;
+mod legacy;
 mod routes;
 mod state;
 #[cfg(test)]
@@ -77,12 +79,12 @@ impl AlowareVendor {
 
 impl Simulator for AlowareVendor {
     fn knows(&self, request: &Request) -> bool {
-        routes::knows(request)
+        routes::knows(request) || legacy::knows(&self.state(), request)
     }
 
     fn answer(&self, request: &Request) -> Answer {
         let mut state = self.state();
-        let answer = routes::answer(&mut state, request);
+        let answer = legacy::answer(&state, request).unwrap_or_else(|| routes::answer(&mut state, request));
         let surplus = state.sent.len().saturating_sub(self.keep_last);
         state.sent.drain(..surplus);
         self.flush(&mut state);
@@ -110,6 +112,22 @@ impl AlowareSim {
     /// Adds a user to `GET users`.
     pub fn add_user(&self, user: Value) {
         self.vendor.state().users.push(user);
+    }
+
+    /// From now on the account serves `/calls/{id}` and `/contacts/{id}`, as the
+    /// seed's account did.
+    pub fn serve_reads_by_id(&self) {
+        self.vendor.state().legacy = true;
+    }
+
+    /// Keeps a call to be read by its `id`, in place of an earlier one.
+    pub fn put_call(&self, call: Value) {
+        let id = match call.get("id") {
+            Some(Value::String(id)) => id.clone(),
+            Some(id) => id.to_string(),
+            None => return,
+        };
+        self.vendor.state().calls.insert(id, call);
     }
 
     /// Seeds a contact without a webhook: properties of a form, of which

@@ -194,7 +194,7 @@ fn sequence(state: &mut State, request: &Request, enrol: bool) -> Result<Answer,
 }
 
 /// GET takes the token from the query.
-fn by_query(state: &State, request: &Request) -> Result<(), Answer> {
+pub(super) fn by_query(state: &State, request: &Request) -> Result<(), Answer> {
     match request.query("api_token") {
         Some(token) if token == state.token => Ok(()),
         _ => Err(error(401, "error", "Unauthenticated.")),
@@ -233,6 +233,6 @@ fn unprocessable(wrong: &[(String, String)]) -> Answer {
 }
 
 /// A one-property answer; errors and successes look alike here.
-fn error(status: u16, key: &str, text: &str) -> Answer {
+pub(super) fn error(status: u16, key: &str, text: &str) -> Answer {
     Answer::json(status, &json!({key: text}))
 }

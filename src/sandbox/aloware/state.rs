@@ -16,6 +16,10 @@ pub(super) struct State {
     pub(super) token: String,
     pub(super) users: Vec<Value>,
     pub(super) sent: Vec<Value>,
+    /// Whether reads by id are served.
+    pub(super) legacy: bool,
+    /// What they answer of calls, by id.
+    pub(super) calls: BTreeMap<String, Value>,
     /// Where webhooks go and their Basic `Authorization`, if any.
     pub(super) echo: Option<(String, Option<String>)>,
     pub(super) events: Vec<Value>,
@@ -30,6 +34,8 @@ impl State {
             token: token.to_owned(),
             users: Vec::new(),
             sent: Vec::new(),
+            legacy: false,
+            calls: BTreeMap::new(),
             echo: None,
             events: Vec::new(),
             contacts: BTreeMap::new(),
@@ -45,6 +51,10 @@ impl State {
 
     pub(super) fn by_phone(&self, phone: &str) -> Option<&AlowareContact> {
         self.contacts.get(self.by_phone.get(phone)?)
+    }
+
+    pub(super) fn by_id(&self, id: i64) -> Option<&AlowareContact> {
+        self.contacts.get(&id)
     }
 
     pub(super) fn by_id_mut(&mut self, id: i64) -> Option<&mut AlowareContact> {

@@ -209,3 +209,31 @@ async fn its_own_writes_come_back_as_webhooks_with_basic_authorisation() {
     assert_eq!(hooks[2].body["body"]["is_dnc"], true);
     assert_eq!(sandbox.aloware.echoes().len(), 3);
 }
+
+#[tokio::test]
+async fn reads_by_id_are_pages_of_the_web_app_until_they_are_switched_on() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let id = sandbox.aloware.add_contact(json!({"phone_number": PHONE}));
+    sandbox.aloware.put_call(json!({"id": "c1", "contact_id": id}));
+    let (call, contact) = ("/api/v1/calls/c1".to_owned(), format!("/api/v1/contacts/{id}"));
+    let asked = |path: &str| format!("{path}?api_token={TOKEN}");
+    for path in [&call, &contact] {
+        let reply = get(&sandbox, &asked(path)).await;
+        let page = reply.body.as_str().unwrap().starts_with("<!DOCTYPE html>");
+        assert!(reply.status == 200 && page, "{path}");
+    }
+    assert_eq!(sandbox.unmatched().len(), 2);
+    sandbox.aloware.serve_reads_by_id();
+    let reply = get(&sandbox, &asked(&call)).await;
+    assert_eq!((reply.status, &reply.body["call"]["contact_id"]), (200, &json!(id)));
+    let reply = get(&sandbox, &asked(&contact)).await;
+    assert_eq!(
+        (reply.status, &reply.body["contact"]["phone_number"]),
+        (200, &json!(PHONE))
+    );
+    assert_eq!(get(&sandbox, &call).await.status, 401);
+    for unknown in ["/api/v1/calls/c2", "/api/v1/contacts/1", "/api/v1/contacts/x"] {
+        assert_eq!(get(&sandbox, &asked(unknown)).await.status, 404, "{unknown}");
+    }
+    assert_eq!(sandbox.unmatched().len(), 2);
+}

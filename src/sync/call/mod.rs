@@ -7,10 +7,12 @@ mod forms;
 mod outcome;
 mod story;
 
+use serde_json::Value;
+
 use self::forms::form;
 use self::story::{Note, Story};
-use super::person::{Someone, find_or_create};
-use super::{Desk, Flowed, Ledger, notes, tags};
+use super::person::{asked_for, find_or_create};
+use super::{Desk, Flowed, Ledger, aloware_failed, notes, tags};
 use crate::domain::{AlowareContact, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Source};
 use crate::store::effects::{self, Confirmed};
 use crate::store::siblings::{self, Sibling};
@@ -42,11 +44,16 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     let mut told: Vec<(i64, Delivery<'_>)> = others.iter().map(|(other, told)| (other.seq, *told)).collect();
     told.push((event.seq, *delivery));
     told.sort_by_key(|(seq, _)| *seq);
-    let story = Story::of(
+    let mut story = Story::of(
         &call_id,
         desk.rules.zone,
         told.into_iter().map(|(_, told)| told).collect(),
     );
+    let record = record_of(desk, &story, &call_id).await?;
+    let record = record.as_ref().map(Delivery::of_record);
+    if let Some(record) = record.filter(|record| is_of_call(record.kind)) {
+        story.begin_with(record);
+    }
 
     let silent = leaves_nothing(delivery.kind, &story, desk.rules.recording_links);
     let agent = match story.agent() {
@@ -64,9 +71,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         // In another lane, which will bring this content along.
         return Err(Failure::transient("another delivery of this call is still to run"));
     }
-    let someone = Someone {
-        aloware: story.person(&desk.rules.hint),
-    };
+    let someone = asked_for(desk, story.person(&desk.rules.hint)).await?;
     if someone.phone().is_some_and(|phone| desk.rules.own.contains(phone)) {
         return Ok(vec![skipped("own_number")]);
     }
@@ -101,6 +106,16 @@ async fn remembered(
         effects::done(&client, &steps),
     )?;
     Ok((others, ledger.in_place(done)))
+}
+
+/// The account's own record of a call that no delivery gives a person to find. Only
+/// an account that serves calls by id is asked (`aloware.call_surface`).
+async fn record_of(desk: &Desk, story: &Story<'_>, call_id: &str) -> Result<Option<Value>, Failure> {
+    let person = story.person(&desk.rules.hint);
+    if person.phone.is_some() || person.fields.email.is_some() {
+        return Ok(None);
+    }
+    desk.vendors.aloware.call(call_id).await.map_err(aloware_failed)
 }
 
 fn is_of_call(kind: Kind) -> bool {

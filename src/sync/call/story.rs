@@ -67,6 +67,12 @@ impl<'a> Story<'a> {
         step(self.call_id, name)
     }
 
+    /// Puts the account's record of the call before all that the deliveries tell:
+    /// it answers only what none of them does.
+    pub(super) fn begin_with(&mut self, record: Delivery<'a>) {
+        self.told.insert(0, record);
+    }
+
     /// Whether the end of the call was told. Its start leaves no trace: the end knows more.
     pub(super) fn has_ended(&self) -> bool {
         self.newest(Kind::CallEnded).is_some()

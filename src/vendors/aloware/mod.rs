@@ -1,13 +1,16 @@
 //! The Aloware client: look up and upsert contacts by phone, take one off the
-//! dialer's lists, list the users. There is nothing else a token can do.
+//! dialer's lists, list the users. There is nothing else a token can do, but
+//! where an account serves reads by id.
 //! Facts and their sources: vendors/aloware.md.
 
 mod forms;
+mod legacy;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -40,6 +43,10 @@ struct Shared {
     transport: Transport,
     token: SecretString,
     hint: PhoneHint,
+    /// Whether the account is said to serve reads by id.
+    legacy: bool,
+    /// Whether it was said that the account does not.
+    warned: AtomicBool,
 }
 
 /// An agent's account.
@@ -75,6 +82,8 @@ impl AlowareClient {
                 transport,
                 token: aloware.api_token.clone(),
                 hint: PhoneHint::region(region),
+                legacy: aloware.call_surface == config::CallSurface::Legacy,
+                warned: AtomicBool::new(false),
             }),
             lane: None,
         })

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::PersonFields;
+use crate::domain::{Failure, PersonFields};
 use crate::vendors::testkit::{self, Reply, Vendor, proof};
 
 fn client(vendor: &Vendor) -> AlowareClient {
@@ -119,4 +119,82 @@ async fn the_token_shows_in_no_client_and_no_error() {
     for secret in ["alo", "secret/token", "6195550111"] {
         assert!(!shown.to_lowercase().replace("aloware", "").contains(secret), "{shown}");
     }
+}
+
+fn legacy(vendor: &Vendor) -> AlowareClient {
+    let aloware = config::Aloware {
+        call_surface: config::CallSurface::Legacy,
+        ..testkit::aloware(vendor.base())
+    };
+    AlowareClient::new(&aloware, &testkit::http(), "US").unwrap()
+}
+
+#[tokio::test]
+async fn a_read_by_id_is_understood_bare_and_wrapped() {
+    let call = json!({"id": "c/1", "contact_id": 9});
+    for answer in [call.clone(), json!({"call": call}), json!({"data": call})] {
+        let vendor = Vendor::saying(200, answer.clone()).await;
+        assert_eq!(legacy(&vendor).call("c/1").await.unwrap(), Some(answer));
+        assert_eq!(
+            vendor.last().target,
+            "/api/v1/calls/c%2F1?api_token=alo%2Bsecret%2Ftoken"
+        );
+    }
+    let (contact, id) = (
+        json!({"id": 9, "phone": "6195550111"}),
+        AlowareContactId::new("9").unwrap(),
+    );
+    for answer in [contact.clone(), json!({"contact": contact}), json!({"data": contact})] {
+        let vendor = Vendor::saying(200, answer).await;
+        let found = legacy(&vendor).contact(&id).await.unwrap().unwrap();
+        assert_eq!(found.phone, Some(phone()));
+        assert_eq!(
+            vendor.last().target,
+            "/api/v1/contacts/9?api_token=alo%2Bsecret%2Ftoken"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_reads_by_id_knows_nothing_and_its_trouble_is_still_trouble() {
+    let id = AlowareContactId::new("9").unwrap();
+    let page = |status| Reply::Raw(status, &["content-type: text/html"], "<html>".into());
+    for reply in [
+        || Reply::Json(404, json!({"error": "Call not found."})),
+        || Reply::Json(405, json!({"message": "The method is not supported for this route."})),
+    ] {
+        let vendor = Vendor::new(move |_| reply()).await;
+        assert_eq!(legacy(&vendor).call("c1").await.unwrap(), None);
+        assert_eq!(legacy(&vendor).contact(&id).await.unwrap(), None);
+    }
+    for status in [200, 404] {
+        let vendor = Vendor::new(move |_| page(status)).await;
+        assert_eq!(legacy(&vendor).call("c1").await.unwrap(), None, "{status}");
+    }
+    for status in [401, 429, 503] {
+        let vendor = Vendor::saying(status, json!({})).await;
+        let failed = legacy(&vendor).call("c1").await.unwrap_err();
+        assert!(
+            matches!(failed.to_failure(Source::Aloware), Failure::Retry { .. }),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_somebody_else_is_not_taken() {
+    let vendor = Vendor::saying(200, json!({"id": 8, "phone_number": "+16195550111"})).await;
+    let missing = VendorError::Incomplete { missing: "id" };
+    assert_eq!(legacy(&vendor).call("9").await.unwrap_err(), missing);
+    let id = AlowareContactId::new("9").unwrap();
+    assert_eq!(legacy(&vendor).contact(&id).await.unwrap_err(), missing);
+}
+
+#[tokio::test]
+async fn the_documented_surface_reads_nothing_by_id() {
+    let vendor = Vendor::saying(200, json!({"id": 9})).await;
+    assert_eq!(client(&vendor).call("9").await.unwrap(), None);
+    let id = AlowareContactId::new("9").unwrap();
+    assert_eq!(client(&vendor).contact(&id).await.unwrap(), None);
+    assert_eq!(vendor.seen().len(), 0);
 }

@@ -38,6 +38,23 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// A call by itself, as an account answers that serves calls by id: bare, or
+    /// under `call` or `data`. It is over unless it says that it still runs.
+    pub fn of_record(answer: &'a Value) -> Self {
+        let wrapped = ["call", "data"].iter().filter_map(|key| answer.get(key));
+        let record = wrapped.into_iter().find(|inner| inner.is_object()).unwrap_or(answer);
+        let name = if names::still_runs(record) {
+            "call.initiated"
+        } else {
+            "call.disposed"
+        };
+        Self {
+            kind: names::classify(name, json::integer(record, &["type"])),
+            body: record,
+            communication: record,
+        }
+    }
+
     /// The communication's id, as text.
     pub fn communication_id(&self) -> Option<String> {
         json::text(self.body, &["communication.id", "transcription.communication_id"])
@@ -202,5 +219,32 @@ mod tests {
         assert_eq!(read.communication_id(), None);
         assert_eq!(read.contact(&hint).id.map(|id| id.to_string()).as_deref(), Some("12"));
         assert!(read.contact(&hint).phone.is_some());
+    }
+
+    #[test]
+    fn a_record_of_a_call_is_over_unless_it_says_that_it_runs() {
+        for (record, kind) in [
+            (json!({"id": "c1"}), Kind::CallEnded),
+            (
+                json!({"id": "c1", "status": "completed", "current_status": "ringing"}),
+                Kind::CallEnded,
+            ),
+            (json!({"id": "c1", "status": "In Progress"}), Kind::CallStarted),
+            (
+                json!({"id": "c1", "disposition_status": "in-progress"}),
+                Kind::CallStarted,
+            ),
+            (json!({"id": "c1", "disposition_status2": "1"}), Kind::CallStarted),
+            (json!({"id": "c1", "type": 2}), Kind::Text),
+        ] {
+            for answer in [record.clone(), json!({"call": record}), json!({"data": record})] {
+                let read = Delivery::of_record(&answer);
+                assert_eq!(
+                    (read.kind, read.communication_id().as_deref()),
+                    (kind, Some("c1")),
+                    "{answer}"
+                );
+            }
+        }
     }
 }

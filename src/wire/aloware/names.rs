@@ -95,6 +95,29 @@ const NAMES: [(&str, Kind); 14] = [
     ("transcriptionopensearchsaved", Kind::Transcription),
 ];
 
+/// What `current_status` and `disposition_status` say of a call that is not over
+/// (vendors/aloware.md 3.6), and the code of the latter.
+const RUNNING: [&str; 10] = [
+    "initiated",
+    "ringing",
+    "greeting",
+    "queued",
+    "ringall",
+    "transferring",
+    "whispering",
+    "inprogress",
+    "parked",
+    "started",
+];
+const IN_PROGRESS: i64 = 1;
+
+/// Whether a call says of itself that it is not over.
+pub(super) fn still_runs(call: &Value) -> bool {
+    let status = json::text(call, &["disposition_status", "status", "current_status"]).map(|status| plain(&status));
+    status.is_some_and(|status| RUNNING.contains(&status.as_str()))
+        || json::integer(call, &["disposition_status2"]) == Some(IN_PROGRESS)
+}
+
 /// `type` codes of a communication (vendors/aloware.md 3.6).
 const CALL: i64 = 1;
 const TEXT: i64 = 2;
@@ -103,11 +126,7 @@ const APPOINTMENT: i64 = 12;
 
 /// What a delivery of this name and communication code is about.
 pub(super) fn classify(name: &str, code: Option<i64>) -> Kind {
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
+    let name = plain(name);
     let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
     let kind = known
         .or_else(|| by_grammar(&name))
@@ -120,6 +139,12 @@ pub(super) fn classify(name: &str, code: Option<i64>) -> Kind {
         ) => of_code(code, name.contains("dispos")),
         _ => kind,
     }
+}
+
+/// Without case and separators.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 fn of_code(code: i64, disposed: bool) -> Kind {
