@@ -9,6 +9,7 @@
 
 mod agents;
 mod aloware_events;
+mod call_contents;
 mod call_stories;
 mod calls;
 mod connections;
@@ -25,6 +26,8 @@ mod ledger;
 mod lists;
 mod opt_outs;
 mod outages;
+mod reports;
+mod requests;
 mod restarts;
 mod retention;
 mod several_daemons;
