@@ -47,23 +47,37 @@ fn dnc(id: i64, phone: &str, on: bool, at: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_aloware_dnc_off_lifts_its_own_block_and_opts_in_nobody_who_never_was_out() {
     let app = TestApp::start().await;
-    app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
     let known = |status: &str, reason: &str| json!({"phone_number": LEAD, "status": status, "source": "aloware", "reason": reason});
-    for (on, at, answer, row) in [
-        (true, "18:00", 409, known("opted_out", "DNC Updated")),
-        (false, "19:00", 202, known("opted_in", "DNC Removed")),
+    let tags = ["dnc", "do not call"];
+    for (on, at, answer, row, tags) in [
+        (true, "18:00", 409, known("opted_out", "DNC Updated"), &tags[..]),
+        (false, "19:00", 202, known("opted_in", "DNC Removed"), &[]),
         // Sent first, delivered last.
-        (true, "17:00", 202, known("opted_in", "DNC Removed")),
+        (true, "17:00", 202, known("opted_in", "DNC Removed"), &[]),
+        (true, "21:00", 409, known("opted_out", "DNC Updated"), &tags),
+        (false, "20:00", 409, known("opted_out", "DNC Updated"), &tags),
     ] {
         app.aloware(&dnc(155, LEAD, on, at)).await;
         assert_eq!(registry(&app).await, [row], "{at}");
         assert_eq!(app.send(LEAD, "hello").await.status(), answer, "{at}");
         app.idle().await;
+        let mut marked = app.sandbox.ghl.tags(&contact);
+        marked.sort();
+        assert_eq!(marked, tags, "{at}");
     }
     let told = app
-        .rows("SELECT last_event_at = '2026-11-02 19:00:00Z' AS newest FROM optout_registry")
+        .rows("SELECT last_event_at = '2026-11-02 21:00:00Z' AS newest FROM optout_registry")
         .await;
     assert_eq!(told, [json!({"newest": true})]);
+    let late = app
+        .rows("SELECT error_message FROM sync_log WHERE status = 'skipped' ORDER BY started_at")
+        .await;
+    let skipped = |reason: &str| json!({"error_message": reason});
+    assert_eq!(
+        late,
+        [skipped("a later DNC off holds"), skipped("a later DNC on holds")]
+    );
     app.aloware(&dnc(156, "+16195550167", false, "20:00")).await;
     app.idle().await;
     assert_eq!(registry(&app).await.len(), 1, "who never was out did not consent");
