@@ -7,7 +7,7 @@ use crate::domain::{Failure, Phone};
 use crate::http::messages::{SendError, SendRequest, Sender};
 use crate::http::sync_routes::{self, DeskError, Who};
 use crate::sync::Desk;
-use crate::sync::request::{self, Pair, RequestError};
+use crate::sync::request::{self, Listed, Pair, RequestError};
 use crate::sync::send::{SendFailure, send};
 use crate::vendors::OutboundText;
 
@@ -57,8 +57,12 @@ impl sync_routes::Desk for Requests {
         .boxed()
     }
 
-    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<String, DeskError>> {
-        async move { request::sync_list(&self.desk, &tag).await.map_err(refusal) }.boxed()
+    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<sync_routes::Listed, DeskError>> {
+        async move {
+            let Listed { id, added } = request::sync_list(&self.desk, &tag).await.map_err(refusal)?;
+            Ok(sync_routes::Listed { id, added })
+        }
+        .boxed()
     }
 
     fn repair_mapping<'a>(
@@ -84,7 +88,7 @@ fn pair(pair: Pair) -> sync_routes::Pair {
 fn refusal(error: RequestError) -> DeskError {
     match error {
         RequestError::NotFound => DeskError::NotFound,
-        RequestError::Skipped(reason) => DeskError::Refused { code: reason },
+        RequestError::Skipped(reason) => DeskError::Skipped { reason },
         RequestError::Failed(Failure::Retry { after, .. }) => DeskError::Unavailable { retry_after: after },
         RequestError::Failed(Failure::Permanent { reason }) => DeskError::Refused { code: reason },
     }

@@ -42,7 +42,7 @@ pub use closing::Closing;
 pub use door::Door;
 pub use messages::{SendError, SendRequest, Sender};
 pub use routes::{ROUTES, RouteEntry, configure};
-pub use sync_routes::{Desk, DeskError, Pair, Who};
+pub use sync_routes::{Desk, DeskError, Listed, Pair, Who};
 
 use closing::Visitors;
 use home::Home;

@@ -36,6 +36,15 @@ pub struct Pair {
     pub ghl: GhlContactId,
 }
 
+/// A tag's Aloware list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The list.
+    pub id: String,
+    /// How many contacts were put on it: those last seen with the tag.
+    pub added: usize,
+}
+
 /// Why a person's request could not be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeskError {
@@ -48,7 +57,13 @@ pub enum DeskError {
         /// The earliest moment, when one is known.
         retry_after: Option<Duration>,
     },
-    /// A vendor refused it, or the rules forbid it.
+    /// A rule forbids it.
+    #[error("skipped: {reason}")]
+    Skipped {
+        /// A `sync_log` text.
+        reason: String,
+    },
+    /// A vendor refused it.
     #[error("refused ({code})")]
     Refused {
         /// A classified code, free of personal data.
@@ -62,9 +77,8 @@ pub trait Desk: Send + Sync {
     /// Synchronises one contact.
     fn sync_contact<'a>(&'a self, who: Who) -> BoxFuture<'a, Result<Pair, DeskError>>;
 
-    /// Synchronises the contacts that carry a GHL tag with its Aloware list and
-    /// answers the list's id.
-    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<String, DeskError>>;
+    /// Puts the contacts that carry a GHL tag on its Aloware list.
+    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<Listed, DeskError>>;
 
     /// Finds or makes the mapping of a person both systems already have. At
     /// least one of the two is given.
@@ -83,6 +97,7 @@ impl DeskError {
             Self::Unavailable { retry_after } => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "vendor_unavailable", detail).retry_after(retry_after)
             }
+            Self::Skipped { .. } => Problem::conflict("skipped", detail),
             Self::Refused { .. } => Problem::new(StatusCode::BAD_GATEWAY, "refused", detail),
         }
     }
@@ -91,7 +106,7 @@ impl DeskError {
 /// `POST /api/sync/contacts?alowareContactId` (or `ghlContactId`, `phone`).
 ///
 /// # Errors
-/// 400, 401, 404, 502, 503.
+/// 400, 401, 404, 409, 502, 503.
 pub(super) async fn contact(
     request: HttpRequest,
     state: web::Data<State>,
@@ -126,8 +141,9 @@ pub(super) async fn list(request: HttpRequest, state: web::Data<State>, home: Ho
     };
     let (desk, wanted) = (Arc::clone(&state.desk), tag.clone());
     let outcome = home.run(async move { desk.sync_list(wanted).await }).await?;
-    let id = outcome.map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
-    Ok(HttpResponse::Ok().json(json!({"success": true, "tagName": tag, "callListId": id})))
+    let Listed { id, added } =
+        outcome.map_err(|error| error.into_problem("No list is configured for this tag".to_owned()))?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "tagName": tag, "callListId": id, "added": added})))
 }
 
 /// `POST /api/admin/mappings/repair?phone&email`.

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, DeskError, Pair, SendError, SendRequest, Sender, State, Who};
+use super::{Desk, DeskError, Listed, Pair, SendError, SendRequest, Sender, State, Who};
 use crate::config::{Defaults, Settings, parse};
 use crate::domain::{AlowareContactId, Event, GhlContactId, Phone, PhoneHint};
 use crate::ingest::{Ingest, Outbox, Rules};
@@ -72,18 +72,25 @@ impl Desk for FakeDesk {
             Who::Ghl(id) => id.as_str() == "g7",
             Who::Phone(phone) => phone.as_str() == "+16195550111",
         };
+        let ours = matches!(&who, Who::Phone(phone) if phone.as_str() == "+18585550100");
         self.asked.lock().unwrap().push(who);
         let outcome = if known {
             Ok(Self::pair())
+        } else if ours {
+            let reason = "own_number".to_owned();
+            Err(DeskError::Skipped { reason })
         } else {
             Err(DeskError::NotFound)
         };
         futures_util::future::ready(outcome).boxed()
     }
 
-    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<String, DeskError>> {
+    fn sync_list<'a>(&'a self, tag: String) -> BoxFuture<'a, Result<Listed, DeskError>> {
         let outcome = if tag == "hot" {
-            Ok("301".to_owned())
+            Ok(Listed {
+                id: "301".to_owned(),
+                added: 2,
+            })
         } else {
             Err(DeskError::NotFound)
         };

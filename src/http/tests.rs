@@ -194,12 +194,13 @@ async fn sync_routes_answer_in_the_seeds_words() {
             404,
             json!("Contact not found in Aloware"),
         ),
+        ("/api/sync/contacts?phone=8585550100", 409, json!("skipped: own_number")),
         ("/api/sync/contacts?phone=x", 400, json!("phone is not a phone number")),
         ("/api/sync/lists", 400, json!("tagName query parameter is required")),
         (
             "/api/sync/lists?tagName=hot",
             200,
-            json!({"success": true, "tagName": "hot", "callListId": "301"}),
+            json!({"success": true, "tagName": "hot", "callListId": "301", "added": 2}),
         ),
         (
             "/api/sync/lists?tagName=cold",
@@ -230,6 +231,6 @@ async fn sync_routes_answer_in_the_seeds_words() {
             .iter()
             .filter(|who| matches!(who, Who::Phone(_)))
             .count(),
-        3
+        4
     );
 }

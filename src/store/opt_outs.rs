@@ -58,6 +58,8 @@ UNION ALL
 SELECT 'manual' FROM optout_registry r WHERE r.phone_number = $1 AND r.status = 'opted_out'
    AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = $1 AND b.active)";
 
+const LATEST: &str = "SELECT active FROM optout_blocks WHERE phone_number = $1 AND cause = $2";
+
 /// Applies consent events. In a transaction of the caller's it takes each
 /// number's lock until that ends: history, blocks,
 /// effective row. Repeats and late events change nothing they should not.
@@ -109,4 +111,17 @@ pub async fn active_causes<C: GenericClient>(client: &C, phone: &Phone) -> Resul
         .iter()
         .map(|row| Cause::parse(row.get(0)).ok_or(StoreError::Corrupt("optout_blocks.cause")))
         .collect()
+}
+
+/// Whether a cause blocks this number, by the latest event about it; `None`
+/// when there was none.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn latest<C: GenericClient>(client: &C, phone: &Phone, cause: Cause) -> Result<Option<bool>, StoreError> {
+    let statement = client.prepare_cached(LATEST).await?;
+    let row = client
+        .query_opt(&statement, &[&phone.as_str(), &cause.as_str()])
+        .await?;
+    Ok(row.map(|row| row.get(0)))
 }

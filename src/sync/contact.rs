@@ -11,6 +11,9 @@ use crate::vendors::VendorError;
 use crate::vendors::aloware::FormRequest;
 use crate::vendors::ghl::ContactPatch;
 
+/// Why a contact that was mapped is no longer: a `sync_log` text.
+pub(super) const GONE: &str = "Contact not found in GHL";
+
 /// Brings a GHL contact and its Aloware counterpart in step. `shown` is the
 /// contact as a delivery showed it: when it says nothing new, no vendor is asked.
 pub async fn ghl_to_aloware(
@@ -33,7 +36,7 @@ pub async fn ghl_to_aloware(
         Ok(contact) => contact,
         Err(VendorError::NotFound) => {
             contact_mappings::tombstone(&desk.db.client().await?, id).await?;
-            return Ok(vec![skipped("Contact not found in GHL")]);
+            return Ok(vec![skipped(GONE)]);
         }
         Err(error) => return Err(ghl_failed(error)),
     };

@@ -1,15 +1,15 @@
 //! A contact's own disposition in Aloware → tags on the GHL contact.
 
-use super::person::{asked_for, mapped};
+use super::person::{asked_for, find};
 use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Entity, Event, Flow, LogEntry};
 use crate::wire::aloware::Delivery;
 
-/// Tags the mapped contact; an unmapped one is left to the calls that map it.
+/// Tags the contact that GHL has; nobody is created for a disposition alone.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Delivery<'_>, event: &Event) -> Flowed {
     let id = &event.entity_id;
     let someone = asked_for(desk, delivery.contact(&desk.rules.hint)).await?;
-    let Some(mapping) = mapped(desk, &someone).await? else {
+    let Some(contact) = find(desk, &someone, "bidirectional").await? else {
         let entry = LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, id, "No contact mapping found");
         return Ok(vec![entry]);
     };
@@ -19,7 +19,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         .or_else(|| delivery.text(&["disposition", "status"]))
         .unwrap_or_else(|| "Unknown".to_owned());
     let tags = [format!("Disposition: {label}"), "Contact Disposed".to_owned()];
-    tags::put(desk, ledger, &mapping.ghl, &format!("disposed:{}", event.id), &tags).await?;
-    let entry = LogEntry::success(Flow::AlowareToGhl, Entity::Contact, id, mapping.ghl.as_str());
+    tags::put(desk, ledger, &contact, &format!("disposed:{}", event.id), &tags).await?;
+    let entry = LogEntry::success(Flow::AlowareToGhl, Entity::Contact, id, contact.as_str());
     Ok(vec![entry.with_message(format!("Disposition: {label}"))])
 }

@@ -5,12 +5,14 @@ use super::opt_out::{record, take_tags};
 use super::person::{asked_for, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Cause, ConsentChange, Entity, Event, Flow, LogEntry, Move, Phone};
+use crate::store::opt_outs;
 use crate::wire::aloware::Delivery;
 
 const TAGS: [&str; 2] = ["DNC", "Do Not Call"];
 
-/// Sets or removes the tags, as the delivery's flag says; where Aloware had to be
-/// asked whose it is, also as the contact's flag says.
+/// Sets or removes the tags, as the delivery's flag says (where Aloware had to be
+/// asked whose it is, also as the contact's flag says), unless a later delivery
+/// that arrived before it says otherwise.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Delivery<'_>, event: &Event) -> Flowed {
     let id = &event.entity_id;
     let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, id, reason)]);
@@ -26,6 +28,11 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     };
     if nameless && !desk.rules.own.contains(phone) {
         record(desk, &consent(phone, on, delivery, event)).await?;
+    }
+    let held = opt_outs::latest(&desk.db.client().await?, phone, Cause::VoiceDnc).await?;
+    if held.is_some_and(|held| held != on) {
+        let held = if on { "off" } else { "on" };
+        return skipped(&format!("a later DNC {held} holds"));
     }
     let tags: Vec<String> = TAGS.iter().map(|tag| (*tag).to_owned()).collect();
     let step = format!("dnc:{}", event.id);

@@ -68,15 +68,32 @@ pub(super) async fn mapped(desk: &Desk, someone: &Someone) -> Result<Option<Mapp
     Ok(contact_mappings::find(&client, someone.keys()).await?)
 }
 
-/// The person's GHL contact; `None` when nothing identifies the person.
-/// `announces` tells the mapping's direction.
+/// The person's GHL contact, created if GHL has none; `None` when nothing
+/// identifies the person. `direction` is the mapping's.
 pub(super) async fn find_or_create(
     desk: &Desk,
     ledger: &mut Ledger<'_>,
     someone: &Someone,
     direction: &str,
 ) -> Result<Option<GhlContactId>, Failure> {
-    if someone.phone().is_some_and(|phone| desk.rules.own.contains(phone)) {
+    if let Some(id) = find(desk, someone, direction).await? {
+        return Ok(Some(id));
+    }
+    if is_own(desk, someone) || (someone.phone().is_none() && someone.email().is_none()) {
+        return Ok(None);
+    }
+    let id = create(desk, ledger, someone).await?;
+    remember(desk, &id, someone, direction).await?;
+    Ok(Some(id))
+}
+
+fn is_own(desk: &Desk, someone: &Someone) -> bool {
+    someone.phone().is_some_and(|phone| desk.rules.own.contains(phone))
+}
+
+/// The person's GHL contact, mapped if it was not; `None` when GHL has none.
+pub(super) async fn find(desk: &Desk, someone: &Someone, direction: &str) -> Result<Option<GhlContactId>, Failure> {
+    if is_own(desk, someone) {
         return Ok(None);
     }
     if let Some(mapping) = mapped(desk, someone).await? {
@@ -91,12 +108,11 @@ pub(super) async fn find_or_create(
         (None, None) => return Ok(None),
     }
     .map_err(ghl_failed)?;
-    let id = match found.and_then(|contact| contact.id) {
-        Some(id) => id,
-        None => create(desk, ledger, someone).await?,
-    };
-    remember(desk, &id, someone, direction).await?;
-    Ok(Some(id))
+    let id = found.and_then(|contact| contact.id);
+    if let Some(id) = &id {
+        remember(desk, id, someone, direction).await?;
+    }
+    Ok(id)
 }
 
 /// Creates by upsert with the one identifier that found nobody: a retry after

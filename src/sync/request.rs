@@ -19,6 +19,15 @@ pub struct Pair {
     pub aloware: Option<AlowareContactId>,
 }
 
+/// A tag's Aloware list and how many contacts are on it now for sure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The list.
+    pub id: String,
+    /// The contacts that were put on it.
+    pub added: usize,
+}
+
 /// Why a request has no effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RequestError {
@@ -49,7 +58,7 @@ pub async fn sync_ghl_contact(desk: &Desk, id: &GhlContactId) -> Result<Pair, Re
             ghl: id.clone(),
             aloware: AlowareContactId::new(&target),
         }),
-        (_, _) if entry.message.as_deref() == Some("Contact not found in GHL") => Err(RequestError::NotFound),
+        (_, _) if entry.message.as_deref() == Some(contact::GONE) => Err(RequestError::NotFound),
         (_, _) => Err(RequestError::Skipped(entry.message.unwrap_or_default())),
     }
 }
@@ -82,53 +91,93 @@ pub async fn sync_aloware_contact(
         (None, Some(id)) => desk.vendors.aloware.contact(id).await,
         (None, None) => Ok(None),
     }
-    .map_err(aloware_failed)?;
-    let someone = Someone {
-        aloware: found.ok_or(RequestError::NotFound)?,
-    };
+    .map_err(aloware_failed)?
+    .ok_or(RequestError::NotFound)?;
+    if id.is_some() && found.id.as_ref() != id {
+        // The number it is mapped under is somebody else's by now.
+        return Err(RequestError::NotFound);
+    }
     let mut ledger = Ledger::of_person(desk);
-    let created = find_or_create(desk, &mut ledger, &someone, "aloware_to_ghl").await;
-    ledger.flush().await.map_err(Failure::from)?;
-    match created? {
-        Some(ghl) => sync_ghl_contact(desk, &ghl).await,
-        None => Err(RequestError::Skipped("own_number".to_owned())),
+    let flowed = bring_to_ghl(desk, &mut ledger, &Someone { aloware: found }).await;
+    let entry = finish(desk, ledger, flowed, "contact-sync").await?;
+    match (entry.status, entry.target_id.as_deref().and_then(GhlContactId::new)) {
+        (SyncStatus::Success, Some(ghl)) => Ok(Pair {
+            ghl,
+            aloware: AlowareContactId::new(&entry.entity_id),
+        }),
+        (_, _) => Err(RequestError::Skipped(entry.message.unwrap_or_default())),
     }
 }
 
-/// Puts every contact last seen with a GHL tag onto the tag's Aloware list and
-/// answers the list's id.
+/// Finds or makes the GHL contact and brings both in step. If a mapped one is
+/// gone, that is found out on the way, and the person is looked for anew.
+async fn bring_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, someone: &Someone) -> Flowed {
+    let asked = someone.aloware.id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut rows = Vec::new();
+    for _ in 0..2 {
+        let Some(ghl) = find_or_create(desk, ledger, someone, "aloware_to_ghl").await? else {
+            let entry = LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, &asked, "own_number");
+            return Ok(vec![entry]);
+        };
+        rows = contact::ghl_to_aloware(desk, ledger, &ghl, None).await?;
+        if rows.iter().all(|row| row.message.as_deref() != Some(contact::GONE)) {
+            break;
+        }
+    }
+    let from_aloware = |row: LogEntry| LogEntry {
+        flow: Flow::AlowareToGhl,
+        entity_id: row.target_id.unwrap_or_else(|| asked.clone()),
+        target_id: Some(row.entity_id),
+        ..row
+    };
+    Ok(rows.into_iter().map(from_aloware).collect())
+}
+
+/// Puts every contact last seen with a GHL tag onto the tag's Aloware list. What
+/// fails for one is told at the end and does not keep the others waiting.
 ///
 /// # Errors
 /// [`RequestError::NotFound`] when no list is configured for the tag.
-pub async fn sync_list(desk: &Desk, tag: &str) -> Result<String, RequestError> {
+pub async fn sync_list(desk: &Desk, tag: &str) -> Result<Listed, RequestError> {
     let tag = tag.trim().to_lowercase();
     let list = desk.rules.tag_lists.get(&tag).cloned().ok_or(RequestError::NotFound)?;
     let client = desk.db.client().await.map_err(Failure::from)?;
     let members = contact_mappings::with_tag(&client, &tag).await.map_err(Failure::from)?;
     drop(client);
-    for phone in members
+    let phones = members
         .iter()
-        .filter_map(|member| Phone::from_e164(member.phone.as_deref()?))
-    {
-        let mut ledger = Ledger::of_person(desk);
-        let (_, intent) = ledger
-            .announce(&format!("aloware:list:{list}:{}", Utc::now().timestamp_micros()), &[])
-            .await?;
-        let form = FormRequest {
-            list_ids: vec![list.clone()],
-            ..FormRequest::new(phone)
-        };
-        desk.vendors
-            .aloware
-            .upsert(&intent, &form)
-            .await
-            .map_err(aloware_failed)?;
-        ledger.confirm(&intent, None, None);
-        ledger.flush().await.map_err(Failure::from)?;
+        .filter_map(|member| Phone::from_e164(member.phone.as_deref()?));
+    let (mut added, mut failed) = (0, Vec::new());
+    for phone in phones {
+        match put_on_list(desk, &list, phone).await {
+            Ok(()) => added += 1,
+            Err(failure) => failed.push(failure),
+        }
     }
-    let entry = LogEntry::success(Flow::GhlToAloware, Entity::List, &tag, &list);
+    let mut entry = LogEntry::success(Flow::GhlToAloware, Entity::List, &tag, &list);
+    if let Some(first) = failed.first() {
+        entry.status = SyncStatus::Error;
+        entry.message = Some(format!("{added} added, {} not: {}", failed.len(), first.reason()));
+    }
     log(desk, &[entry], "list-sync").await?;
-    Ok(list)
+    match failed.into_iter().next() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(Listed { id: list, added }),
+    }
+}
+
+async fn put_on_list(desk: &Desk, list: &str, phone: Phone) -> Result<(), Failure> {
+    let mut ledger = Ledger::of_person(desk);
+    let step = format!("aloware:list:{list}:{}", Utc::now().timestamp_micros());
+    let (_, intent) = ledger.announce(&step, &[]).await?;
+    let form = FormRequest {
+        list_ids: vec![list.to_owned()],
+        ..FormRequest::new(phone)
+    };
+    let written = desk.vendors.aloware.upsert(&intent, &form).await;
+    written.map_err(aloware_failed)?;
+    ledger.confirm(&intent, None, None);
+    Ok(ledger.flush().await?)
 }
 
 /// Finds the mapping of a person whom both systems already have, or makes it.

@@ -120,11 +120,16 @@ fn phone(body: &Value, keys: &[&str], hint: &PhoneHint) -> (Option<Phone>, Optio
     (parsed, Some(shown))
 }
 
-/// The full tag set, trimmed and lower-cased as GHL compares them: an array,
-/// or a comma-separated string in workflow webhooks.
+/// The full tag set, trimmed and lower-cased as GHL compares them: an array of
+/// texts or of objects with a `name`, or a comma-separated string in workflow
+/// webhooks. One entry that cannot be read makes the set unknown: what is not
+/// in a set is taken off every Aloware list.
 fn tags(body: &Value) -> Option<Vec<String>> {
-    let raw: Vec<String> = match at(body, "tags")? {
-        Value::Array(items) => items.iter().filter_map(scalar).collect(),
+    let raw: Vec<String> = match ["tags", "body.tags", "data.tags"]
+        .iter()
+        .find_map(|key| at(body, key))?
+    {
+        Value::Array(items) => items.iter().map(tag).collect::<Option<_>>()?,
         Value::String(list) => list.split(',').map(str::to_owned).collect(),
         _ => return None,
     };
@@ -134,6 +139,10 @@ fn tags(body: &Value) -> Option<Vec<String>> {
             .filter(|tag| !tag.is_empty())
             .collect(),
     )
+}
+
+fn tag(entry: &Value) -> Option<String> {
+    scalar(entry).or_else(|| text(entry, &["name"]))
 }
 
 /// Do-not-disturb, when the body says anything about it.
@@ -224,6 +233,31 @@ mod tests {
         assert_eq!(contact.tags, Some(vec!["hot lead".to_owned(), "call me".to_owned()]));
         assert_eq!(contact.fields.first_name.as_deref(), Some("Ada"));
         assert_eq!(contact.dnd, None);
+    }
+
+    #[test]
+    fn a_tag_set_is_read_in_every_shape_and_is_unknown_when_an_entry_is() {
+        let both = Some(vec!["hot lead".to_owned(), "7".to_owned()]);
+        for (body, wanted) in [
+            (json!({"tags": ["Hot Lead", 7]}), both.clone()),
+            (
+                json!({"tags": [{"name": " Hot Lead"}, {"id": "t2", "name": 7}]}),
+                both.clone(),
+            ),
+            (json!({"body": {"tags": [{"name": "Hot Lead"}, "7"]}}), both.clone()),
+            (json!({"data": {"tags": ["Hot Lead", "7"]}}), both),
+            (json!({"tags": []}), Some(vec![])),
+            (json!({"tags": ""}), Some(vec![])),
+            (json!({"tags": ["Hot Lead", {"id": "t2"}]}), None),
+            (json!({"tags": ["Hot Lead", null]}), None),
+            (json!({"tags": [" "]}), None),
+            (json!({"tags": [["Hot Lead"]]}), None),
+            (json!({"tags": {"name": "Hot Lead"}}), None),
+            (json!({"tags": null}), None),
+            (json!({"name": "Hot Lead"}), None),
+        ] {
+            assert_eq!(ghl_contact(&body, &us()).tags, wanted, "{body}");
+        }
     }
 
     #[test]

@@ -74,13 +74,8 @@ pub const PROVIDER_OUTBOUND: &str = "ProviderOutboundMessage";
 /// The event name: `event`, `type` or `eventType`; for bodies without one it is
 /// inferred from their fields. `None` is a test ping.
 pub fn event_name(payload: &Value) -> Option<String> {
-    let named = ["event", "type", "eventType"]
-        .iter()
-        .find_map(|key| payload.get(key)?.as_str())
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    if let Some(name) = named {
-        return Some(name.to_owned());
+    if let Some(name) = json::name(payload, &["event", "type", "eventType"]) {
+        return Some(name);
     }
     let has = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
     let times = [
@@ -304,5 +299,44 @@ mod tests {
         ] {
             assert_eq!(event_name(&body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn a_nameless_body_is_an_appointment_or_a_person_by_its_fields() {
+        for (body, name) in [
+            (json!({"startTime": 1, "contactId": "c1"}), Some("appointment.created")),
+            (json!({"start_time": 1}), Some("appointment.created")),
+            (json!({"endTime": 1}), Some("appointment.created")),
+            (json!({"end_time": 1}), Some("appointment.created")),
+            (json!({"calendarId": "k1"}), Some("appointment.created")),
+            (json!({"calendar_id": "k1"}), Some("appointment.created")),
+            (json!({"contactId": "c1", "calendarId": null}), Some("contact.updated")),
+            (json!({"contact_id": "c1"}), Some("contact.updated")),
+            (json!({"id": "c1", "firstName": "Ada"}), Some("contact.updated")),
+            (json!({"id": "c1", "first_name": "Ada"}), Some("contact.updated")),
+            (json!({"id": "c1", "email": "ada@example.com"}), Some("contact.updated")),
+            (json!({"id": "c1"}), None),
+            (json!({"firstName": "Ada"}), None),
+            (
+                json!({"event": " ", "type": "NoteCreate", "contactId": "c1"}),
+                Some("NoteCreate"),
+            ),
+        ] {
+            assert_eq!(event_name(&body).as_deref(), name, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_appointment_is_found_in_its_envelope() {
+        let body = json!({"type": "AppointmentCreate", "locationId": "l1",
+            "appointment": {"id": "a1", "contactId": "c1", "calendarId": "k1"}});
+        let read = Delivery::read("AppointmentCreate", &body);
+        assert_eq!(read.kind.entity(), Entity::Appointment);
+        assert_eq!(read.entity_id().as_deref(), Some("a1"));
+        assert_eq!(
+            read.contact_id().as_ref().map(GhlContactId::as_str),
+            Some("c1"),
+            "its lane"
+        );
     }
 }

@@ -25,6 +25,12 @@ pub fn text(value: &Value, keys: &[&str]) -> Option<String> {
     keys.iter().filter_map(|key| at(value, key)).find_map(scalar)
 }
 
+/// The first string among the top-level keys that is not blank, trimmed.
+pub fn name(value: &Value, keys: &[&str]) -> Option<String> {
+    let strings = keys.iter().filter_map(|key| value.get(key)?.as_str());
+    strings.map(str::trim).find(|name| !name.is_empty()).map(str::to_owned)
+}
+
 /// A string that is not blank, or a whole number, as text.
 pub fn scalar(value: &Value) -> Option<String> {
     match value {

@@ -25,12 +25,7 @@ pub enum Kind {
 
 /// The event name; `unknown` when the body has none.
 pub fn event_name(payload: &Value) -> String {
-    ["type", "eventType", "event"]
-        .iter()
-        .find_map(|key| payload.get(key)?.as_str())
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map_or_else(|| "unknown".to_owned(), str::to_owned)
+    json::name(payload, &["type", "eventType", "event"]).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// One delivery, normalised.
@@ -113,10 +108,12 @@ impl Delivery {
     /// outbound one, else whichever side is not ours. Never one of `own`.
     pub fn consumer(&self, own: &[Phone]) -> Option<&Phone> {
         let not_ours = |phone: &&Phone| !own.contains(phone);
-        let (first, second) = match self.direction {
-            Some(TextDirection::Outbound) => (self.to.as_ref(), None),
-            Some(TextDirection::Inbound) => (self.from.as_ref(), None),
-            None => (
+        let (first, second) = match (self.kind, self.direction) {
+            // Vendors report these about the number: some name it as the recipient.
+            (Kind::OptOutStop | Kind::OptOutStart, _) => (self.from.as_ref(), self.to.as_ref()),
+            (_, Some(TextDirection::Outbound)) => (self.to.as_ref(), None),
+            (_, Some(TextDirection::Inbound)) => (self.from.as_ref(), None),
+            (_, None) => (
                 self.from.as_ref().filter(|_| !own.is_empty()),
                 self.to.as_ref().filter(|_| !own.is_empty()),
             ),
@@ -185,6 +182,30 @@ mod tests {
         let undirected = read(json!({"type": "thing", "from": "+18585550123", "to": "+16195550111"}));
         assert_eq!(undirected.consumer(&own).map(Phone::as_str), Some("+16195550111"));
         assert_eq!(undirected.consumer(&[]), None, "without own numbers nothing is guessed");
+    }
+
+    #[test]
+    fn an_opt_out_report_is_about_whichever_side_is_not_ours() {
+        let own: Vec<Phone> = Phone::from_e164("+18585550123").into_iter().collect();
+        for (sides, consumer) in [
+            (
+                json!({"from": "+16195550111", "to": "+18585550123"}),
+                Some("+16195550111"),
+            ),
+            (
+                json!({"from": "+18585550123", "to": "+16195550111"}),
+                Some("+16195550111"),
+            ),
+            (json!({"to": "+16195550111"}), Some("+16195550111")),
+            (json!({"from": "ACME", "to": "+16195550111"}), Some("+16195550111")),
+            (json!({"from": "+18585550123"}), None),
+            (json!({"from": "+18585550123", "to": "+18585550123"}), None),
+        ] {
+            for kind in ["optout.stop", "optout.start"] {
+                let report = read(json!({"type": kind, "message": sides}));
+                assert_eq!(report.consumer(&own).map(Phone::as_str), consumer, "{kind} {sides}");
+            }
+        }
     }
 
     #[test]

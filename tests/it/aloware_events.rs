@@ -132,15 +132,12 @@ async fn each_event_has_its_effect_under_its_wire_its_dotted_and_its_form_name()
             .await;
         }
     }
-    for name in ["Contact-DncUpdated", "contact.dnc.updated", "Contact DNC Updated"] {
-        for on in [true, false] {
+    let names = ["Contact-DncUpdated", "contact.dnc.updated", "Contact DNC Updated"];
+    for (n, name) in names.into_iter().enumerate() {
+        for (second, on, message) in [(0, true, "DNC status: opted_out"), (1, false, "DNC status: opted_in")] {
             let tags: &[&str] = if on { &["dnc", "do not call"] } else { &[] };
-            let message = if on {
-                "DNC status: opted_out"
-            } else {
-                "DNC status: opted_in"
-            };
-            let body = contact_body(json!({"is_dnc": on, "updated_at": format!("2026-11-02 18:00:{}", name.len())}));
+            let at = format!("2026-11-02 18:0{n}:0{second}");
+            let body = contact_body(json!({"is_dnc": on, "updated_at": at}));
             let event = json!({"event": name, "body": body});
             check(&app, &contact, name, &event, &success(Some(message), 0, tags)).await;
         }

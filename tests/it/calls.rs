@@ -40,11 +40,14 @@ async fn a_finished_call_leaves_one_note_and_its_tags_on_the_contact_with_that_p
         ]
     );
     let mapping = app
-        .rows("SELECT ghl_contact_id, aloware_contact_id, phone_number FROM contact_mappings")
+        .rows("SELECT ghl_contact_id, aloware_contact_id, phone_number, sync_direction FROM contact_mappings")
         .await;
     assert_eq!(
         mapping,
-        [json!({"ghl_contact_id": contact, "aloware_contact_id": "700009001", "phone_number": LEAD})]
+        [
+            json!({"ghl_contact_id": contact, "aloware_contact_id": "700009001", "phone_number": LEAD,
+            "sync_direction": "aloware_to_ghl"})
+        ]
     );
     app.finish().await;
 }
@@ -216,11 +219,7 @@ async fn what_needs_no_effect_is_logged_as_skipped_with_its_reason() {
             json!({"id": 7}),
             "Unhandled event type: Gizmo-Polished",
         ),
-        (
-            "Contact-Disposed",
-            json!({"id": 8, "phone_number": LEAD}),
-            "No contact mapping found",
-        ),
+        ("Contact-Disposed", json!({"id": 8}), "No contact mapping found"),
         (
             "Contact-DncUpdated",
             json!({"id": 9, "is_dnc": true}),
@@ -247,5 +246,80 @@ async fn what_needs_no_effect_is_logged_as_skipped_with_its_reason() {
     assert_eq!(app.sandbox.ghl.calls_total(), 0);
     let states = app.rows("SELECT DISTINCT status FROM webhook_events").await;
     assert_eq!(states, [json!({"status": "done"})]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_told_without_an_envelope_is_the_same_call() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let mut flat = finished_call(9001, LEAD)["body"].clone();
+    flat["event"] = json!("OutboundPhoneCall-DispositionCompleted");
+    app.aloware(&flat).await;
+    app.idle().await;
+    let note = "Call Made on 2026-11-02 17:03 UTC (2m 5s)\nDisposition: Interested\nStatus: completed\n[df:call:9001]";
+    assert_eq!(app.sandbox.ghl.notes(&contact), [note]);
+    let events = app.rows("SELECT entity_type, entity_id FROM webhook_events").await;
+    assert_eq!(events, [json!({"entity_type": "call", "entity_id": "9001"})]);
+    let calls = app.sandbox.ghl.calls_total();
+    app.aloware(&finished_call(9001, LEAD)).await;
+    app.idle().await;
+    assert_eq!(
+        app.sandbox.ghl.calls_total(),
+        calls,
+        "in its envelope it says nothing new"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_that_ghl_says_exists_is_taken_over() {
+    let app = TestApp::start().await;
+    // The search does not see a number that is somebody's second one.
+    let known = app.sandbox.ghl.add_contact(json!({"email": "ida@probe.test"}));
+    let refusal = json!({"statusCode": 400, "message": "This location does not allow duplicated contacts.",
+        "meta": {"contactId": known, "contactName": "Ida", "matchingField": "phone"}});
+    let refused = Fault::status(400, &refusal.to_string());
+    app.sandbox.ghl.fault("POST", "/contacts/upsert", Times::Once, refused);
+    app.aloware(&finished_call(9010, LEAD)).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.notes(&known).len(), 1);
+    assert_eq!(app.sandbox.ghl.contacts().len(), 1);
+    app.finish().await;
+
+    let app = TestApp::start().await;
+    let created = Fault::apply_then(Fault::status(422, "{}"));
+    app.sandbox.ghl.fault("POST", "/contacts/upsert", Times::Once, created);
+    app.aloware(&finished_call(9011, LEAD)).await;
+    app.idle().await;
+    let contacts = app.sandbox.ghl.contacts();
+    assert_eq!(contacts.len(), 1, "{contacts:?}");
+    assert_eq!(app.sandbox.ghl.notes(contacts[0]["id"].as_str().unwrap()).len(), 1);
+    assert_eq!(
+        app.rows("SELECT status FROM webhook_events").await,
+        [json!({"status": "done"})]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_finds_its_person_by_email_alone_and_one_that_names_nobody_is_skipped() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"email": "ida@probe.test"}));
+    let told = |id: i64, who: serde_json::Value| json!({"event": "Call-Disposed", "body": {"id": id, "type": 1, "contact": who}});
+    app.aloware(&told(9012, json!({"email": "Ida@probe.test"}))).await;
+    app.aloware(&told(9013, json!({}))).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.notes(&contact), ["Call\n[df:call:9012]"]);
+    assert_eq!(app.sandbox.ghl.contacts().len(), 1);
+    let log = app
+        .rows("SELECT entity_id, status, error_message FROM sync_log ORDER BY entity_id")
+        .await;
+    let reason = "No phone number or email to find the contact by";
+    let wanted = [
+        json!({"entity_id": "9012", "status": "success", "error_message": null}),
+        json!({"entity_id": "9013", "status": "skipped", "error_message": reason}),
+    ];
+    assert_eq!(log, wanted);
     app.finish().await;
 }

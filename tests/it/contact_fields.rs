@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, contact_event};
+use crate::support::{PATIENCE, TestApp, contact_event, finished_call};
 
 const LEAD: &str = "+16195550122";
 
@@ -69,5 +69,47 @@ async fn an_email_of_somebody_else_is_left_out_and_the_rest_is_written() {
         decided.iter().all(|decision| decision["field"] != "email"),
         "{decided:?}"
     );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn place_and_timezone_of_a_ghl_contact_reach_aloware() {
+    let app = TestApp::start().await;
+    let fields = json!({"firstName": "Ida", "phone": LEAD, "timezone": "America/Chicago", "country": "US",
+        "state": "TX", "city": "Austin"});
+    let id = app.sandbox.ghl.add_contact(fields.clone());
+    app.ghl(&contact_event("ContactCreate", &id, "d1", fields)).await;
+    app.idle().await;
+    let made = app.sandbox.aloware.contact_by_phone(LEAD).unwrap();
+    for (field, value) in [
+        ("timezone", "America/Chicago"),
+        ("cnam_country", "US"),
+        ("cnam_state", "TX"),
+        ("cnam_city", "Austin"),
+    ] {
+        assert_eq!(made[field], value, "{field}");
+    }
+    assert_eq!(app.sandbox.aloware.calls_to("POST", "*").len(), 1, "in one form");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_email_of_a_stranger_comes_with_the_sync_that_the_creation_causes() {
+    let app = TestApp::start().await;
+    app.sandbox.ghl.echo_to(&format!("{}/api/webhooks/ghl", app.base));
+    let theirs =
+        json!({"phone_number": LEAD, "first_name": "Wanda", "last_name": "Tester", "email": "wanda@probe.test"});
+    app.sandbox.aloware.add_contact(theirs);
+    let mut told = finished_call(9401, LEAD);
+    told["body"]["contact"]["email"] = json!("wanda@probe.test");
+    app.aloware(&told).await;
+    app.idle().await;
+    app.sandbox.ghl.echoes_settled(PATIENCE).await;
+    app.idle().await;
+    let contacts = app.sandbox.ghl.contacts();
+    assert_eq!(contacts.len(), 1);
+    assert_eq!(contacts[0]["email"], "wanda@probe.test");
+    let creation = &app.sandbox.ghl.calls_to("POST", "/contacts/upsert")[0].body;
+    assert_eq!(creation.get("email"), None, "two identifiers may match another contact");
     app.finish().await;
 }

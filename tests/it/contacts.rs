@@ -260,3 +260,21 @@ async fn a_do_not_disturb_of_the_crm_blocks_our_texts_until_the_crm_lifts_it() {
     assert_eq!(rows, [row("block"), row("lift")]);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_of_an_unknown_contact_leaves_its_row() {
+    let app = TestApp::start().await;
+    for (n, spelling) in ["ContactDelete", "contact.deleted"].into_iter().enumerate() {
+        app.ghl(&contact_event(spelling, "nobody", &format!("d{n}"), json!({})))
+            .await;
+        app.idle().await;
+    }
+    let log = app
+        .rows("SELECT direction, entity_type, entity_id, status, error_message FROM sync_log")
+        .await;
+    let row = json!({"direction": "ghl_to_aloware", "entity_type": "contact", "entity_id": "nobody",
+        "status": "skipped", "error_message": "No contact mapping found"});
+    assert_eq!(log, vec![row; 2]);
+    assert!(app.sandbox.calls().is_empty());
+    app.finish().await;
+}

@@ -239,3 +239,89 @@ async fn a_body_that_postgres_refuses_is_kept_and_holds_nobody_up() {
     assert_eq!(app.rows("SELECT 1 FROM webhook_events").await.len(), 5);
     app.finish().await;
 }
+
+/// What a webhook's answer says.
+async fn said(answer: reqwest::Response) -> Value {
+    assert_eq!(answer.status(), 200);
+    answer.json::<Value>().await.unwrap()["message"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ghl_s_redelivery_after_an_hour_is_a_repeat_and_the_same_facts_under_a_new_id_are_not() {
+    let app = TestApp::start().await;
+    let event = |delivery: &str, at: &str| {
+        contact_event("NoteCreate", "c1", delivery, json!({"timestamp": at, "body": "note"}))
+    };
+    assert_eq!(
+        said(app.ghl(&event("d1", "2026-11-02T17:10:00.000Z")).await).await,
+        "Webhook received"
+    );
+    app.execute("UPDATE webhook_events SET received_at = received_at - interval '70 minutes'")
+        .await;
+    let again = event("d1", "2026-11-02T18:20:00.000Z");
+    assert_eq!(said(app.ghl(&again).await).await, "Duplicate event ignored");
+    let anew = event("d2", "2026-11-02T17:10:00.000Z");
+    assert_eq!(said(app.ghl(&anew).await).await, "Webhook received");
+    assert_eq!(app.rows("SELECT 1 FROM webhook_events").await.len(), 2);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unrecognised_texts_are_each_kept() {
+    let app = TestApp::start().await;
+    let odd = [
+        json!({"hello": "world"}),
+        json!({"hello": "there"}),
+        json!({"type": "thing.happened", "payload": {"n": 1}}),
+        json!({"type": "thing.happened", "payload": {"n": 2}}),
+    ];
+    for body in &odd {
+        assert_eq!(said(app.texting(body).await).await, "Webhook received", "{body}");
+    }
+    assert_eq!(said(app.texting(&odd[1]).await).await, "Duplicate event ignored");
+    app.idle().await;
+    let rows = app
+        .rows(
+            "SELECT event_type, status, count(DISTINCT entity_id) AS things, bool_and(entity_id ~ '^none:[0-9a-f]{16}$') AS named,
+                    bool_and(dedupe_key ~ 'sha256:[0-9a-f]{64}:') AS full FROM texting_webhook_events GROUP BY 1, 2 ORDER BY 1",
+        )
+        .await;
+    let kept = |name: &str| json!({"event_type": name, "status": "done", "things": 2, "named": true, "full": true});
+    assert_eq!(rows, [kept("thing.happened"), kept("unknown")]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_alias_classifies_as_the_main_address_does_and_what_names_no_thing_is_visible() {
+    let app = TestApp::start().await;
+    for (n, (name, kind)) in [
+        ("Voicemail-Saved", "voicemail"),
+        ("Recording-Saved", "recording"),
+        ("transcription.call.summarized", "call_summary"),
+        ("Communication initiated", "communication"),
+        ("OutboundAppointment", "appointment"),
+        ("Gizmo-Polished", "unknown"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for path in ["webhooks/aloware", "integrations/aloware/webhook"] {
+            let post = app.client.post(format!("{}/api/{path}", app.base));
+            let post = post.basic_auth(ALOWARE_USER, Some(ALOWARE_PASS));
+            // Neither names a call or a person.
+            let body = json!({"event": name, "body": {"path": path, "n": n}});
+            assert_eq!(
+                said(post.json(&body).send().await.unwrap()).await,
+                "Webhook received",
+                "{name}"
+            );
+        }
+        let rows = app
+            .rows(&format!(
+                "SELECT entity_type, entity_id ~ '^none:[0-9a-f]{{16}}$' AS visible FROM webhook_events WHERE event_type = '{name}'"
+            ))
+            .await;
+        assert_eq!(rows, vec![json!({"entity_type": kind, "visible": true}); 2], "{name}");
+    }
+    app.finish().await;
+}

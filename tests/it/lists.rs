@@ -115,3 +115,45 @@ async fn who_is_not_in_aloware_is_on_no_list_and_the_log_says_so() {
     assert_eq!(told(&app).await, wanted);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_event_without_a_readable_tag_set_takes_nobody_off_a_list() {
+    let app = TestApp::start().await;
+    let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));
+    tagged(&app, &id, "d1", &["hot lead"]).await;
+    for (n, said) in [
+        json!({"tags": [{"id": "t1", "name": "Hot Lead"}]}),
+        json!({"tags": [{"id": "t1"}]}),
+        json!({"tags": ["plain", null]}),
+        json!({"tags": [["Hot Lead"]]}),
+        json!({"tags": {"0": "Hot Lead"}}),
+        json!({"tags": null}),
+        json!({"name": "Hot Lead"}),
+        json!({}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut event = contact_event("ContactTagUpdate", &id, &format!("e{n}"), json!({"phone": LEAD}));
+        event.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        assert_eq!(cost(&app, &event).await, (0, 0), "{said}");
+        assert_eq!(app.sandbox.aloware.lists_of(LEAD), [301], "{said}");
+    }
+    let unread = app
+        .rows("SELECT status FROM sync_log WHERE error_message = 'No tags in payload'")
+        .await;
+    assert_eq!(unread, vec![json!({"status": "skipped"}); 7]);
+    let nested = contact_event(
+        "contact.tag.removed",
+        &id,
+        "e9",
+        json!({"phone": LEAD, "body": {"tags": []}}),
+    );
+    assert_eq!(
+        cost(&app, &nested).await.1,
+        2,
+        "a set that is empty for sure: looked up, removed"
+    );
+    assert_eq!(app.sandbox.aloware.lists_of(LEAD), Vec::<i64>::new());
+    app.finish().await;
+}

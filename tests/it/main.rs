@@ -9,6 +9,7 @@
 
 mod agents;
 mod aloware_events;
+mod call_contents;
 mod call_entries;
 mod call_stories;
 mod calls;
@@ -28,6 +29,8 @@ mod lists;
 mod notes;
 mod opt_outs;
 mod outages;
+mod reports;
+mod requests;
 mod restarts;
 mod retention;
 mod several_daemons;

@@ -118,3 +118,88 @@ async fn an_aloware_text_is_logged_like_any_other() {
     );
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_sync_to_aloware_a_text_is_mapped_to_the_aloware_contact_too() {
+    let app = TestApp::start_with(&[("TEXTING_SYNC_TO_ALOWARE", "true")]).await;
+    let stranger = "+16195550134";
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let aloware = app
+        .sandbox
+        .aloware
+        .add_contact(json!({"phone_number": LEAD}))
+        .to_string();
+    for (id, person) in [("m1", LEAD), ("m2", stranger)] {
+        app.texting(&text("message.received", id, person, "Hello")).await;
+        app.idle().await;
+    }
+    let mapped = app
+        .rows("SELECT texting_message_id AS id, aloware_contact_id FROM message_mappings ORDER BY 1")
+        .await;
+    let wanted = [
+        json!({"id": "m1", "aloware_contact_id": aloware}),
+        json!({"id": "m2", "aloware_contact_id": null}),
+    ];
+    assert_eq!(mapped, wanted);
+    let people = format!("SELECT aloware_contact_id FROM contact_mappings WHERE ghl_contact_id = '{contact}'");
+    assert_eq!(app.rows(&people).await, [json!({"aloware_contact_id": aloware})]);
+    let log = app
+        .rows(
+            "SELECT entity_id, status, target_id, error_message FROM sync_log
+              WHERE direction = 'texting_to_aloware' ORDER BY entity_id",
+        )
+        .await;
+    let wanted = [
+        json!({"entity_id": "m1", "status": "skipped", "target_id": aloware, "error_message": "not-supported"}),
+        json!({"entity_id": "m2", "status": "skipped", "target_id": null, "error_message": "no-aloware-contact"}),
+    ];
+    assert_eq!(log, wanted);
+    app.texting(&text("message.received", "m3", LEAD, "Again")).await;
+    app.idle().await;
+    assert_eq!(
+        app.sandbox.aloware.calls_total(),
+        2,
+        "who is mapped is not looked up again"
+    );
+    app.finish().await;
+
+    let app = TestApp::start().await;
+    app.sandbox.aloware.add_contact(json!({"phone_number": LEAD}));
+    app.texting(&text("message.received", "m1", LEAD, "Hello")).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.aloware.calls_total(), 0, "not unless it is asked for");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_text_is_marked_and_counted() {
+    let app = TestApp::start().await;
+    let counted = async || -> f64 {
+        let text = app.client.get(format!("{}/metrics", app.base)).send().await.unwrap();
+        let text = text.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("texts_failed_total "));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    };
+    let before = counted().await;
+    app.texting(&text("message.sent", "m1", LEAD, "It is.")).await;
+    let mut failed = text("message.failed", "m1", LEAD, "");
+    failed["message"]["errorCode"] = json!(30003);
+    app.texting(&failed).await;
+    app.idle().await;
+    let rows = app
+        .rows("SELECT delivery_status, error_code FROM message_mappings")
+        .await;
+    assert_eq!(rows, [json!({"delivery_status": "failed", "error_code": "30003"})]);
+    // The recorder is the whole test process's: others count, too.
+    assert!(counted().await >= before + 1.0);
+    let log = app
+        .rows("SELECT error_message FROM sync_log WHERE status = 'skipped'")
+        .await;
+    assert_eq!(log, [json!({"error_message": "delivery status: failed"})]);
+    assert_eq!(
+        app.send(LEAD, "again").await.status(),
+        202,
+        "a broken line is no opt-out"
+    );
+    app.finish().await;
+}

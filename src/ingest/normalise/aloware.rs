@@ -16,16 +16,19 @@ const WINDOW: TimeDelta = TimeDelta::hours(24);
 pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake {
     // A forwarder may batch; Aloware itself sends single objects.
     if let Value::Array(items) = payload {
-        let events: Vec<Prepared> = items
+        let named: Vec<(String, &Value)> = items
             .iter()
             .filter_map(|item| Some((event_name(item)?, item)))
-            .filter(|(name, _)| allowed(name, &rules.allowed))
-            .map(|(name, item)| prepare(&name, item, at, rules))
             .collect();
-        return if events.is_empty() {
-            Intake::Ping
-        } else {
-            Intake::Events(events)
+        let events: Vec<Prepared> = named
+            .iter()
+            .filter(|(name, _)| allowed(name, &rules.allowed))
+            .map(|(name, item)| prepare(name, item, at, rules))
+            .collect();
+        return match (named.is_empty(), events.is_empty()) {
+            (true, _) => Intake::Ping,
+            (false, true) => Intake::NotAllowed,
+            (false, false) => Intake::Events(events),
         };
     }
     let Some(name) = event_name(&payload) else {
@@ -74,7 +77,27 @@ fn allowed(name: &str, list: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::PhoneHint;
+
+    #[test]
+    fn a_batch_is_a_ping_when_nothing_in_it_is_named_and_ignored_when_nothing_is_allowed() {
+        let rules = Rules {
+            hint: PhoneHint::region("US"),
+            own: Vec::new(),
+            allowed: vec!["Recording-Saved".to_owned()],
+            location: String::new(),
+        };
+        let of = |payload: Value| intake(payload, DateTime::UNIX_EPOCH, &rules);
+        let (wanted, unwanted) = (json!({"event": "Recording-Saved"}), json!({"event": "Call-Disposed"}));
+        assert!(matches!(of(json!([])), Intake::Ping));
+        assert!(matches!(of(json!([{"test": true}, 7])), Intake::Ping));
+        assert!(matches!(of(json!([unwanted, unwanted])), Intake::NotAllowed));
+        assert!(matches!(of(json!([unwanted, {"test": true}])), Intake::NotAllowed));
+        assert!(matches!(of(json!([unwanted, wanted, wanted])), Intake::Events(events) if events.len() == 2));
+    }
 
     #[test]
     fn a_family_member_lets_in_its_family() {

@@ -247,4 +247,29 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn do_not_call_is_read_wherever_aloware_may_put_it() {
+        for (payload, wanted) in [
+            (
+                json!({"body": {"id": 1, "contact": {"is_dnc": true}, "is_dnc": false}}),
+                Some(true),
+            ),
+            (json!({"body": {"id": 1, "dnc": "1"}}), Some(true)),
+            (json!({"is_dnc": true, "body": {"id": 1, "is_dnc": false}}), Some(true)),
+            (
+                json!({"body": {"id": 1, "status": "On DNC list", "is_dnc": false}}),
+                Some(true),
+            ),
+            (
+                json!({"dnc": 0, "body": {"id": 1, "is_dnc": false, "contact": {"is_dnc": "false"}}}),
+                Some(false),
+            ),
+            (json!({"body": {"id": 1, "is_dnc": "maybe", "status": "active"}}), None),
+            (json!({"body": {"id": 1}}), None),
+        ] {
+            let read = Delivery::read("Contact-DncUpdated", &payload);
+            assert_eq!(read.dnc(&payload), wanted, "{payload}");
+        }
+    }
 }

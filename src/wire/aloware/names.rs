@@ -66,13 +66,7 @@ impl Kind {
 /// The event name: `event`, `type`, `eventType` at the top, else `data.event`.
 /// `None` is Aloware's "Save and Test" ping.
 pub fn event_name(payload: &Value) -> Option<String> {
-    ["event", "type", "eventType"]
-        .iter()
-        .find_map(|key| payload.get(key)?.as_str())
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .or_else(|| json::text(payload, &["data.event"]))
+    json::name(payload, &["event", "type", "eventType"]).or_else(|| json::text(payload, &["data.event"]))
 }
 
 /// The form's twelve boxes, which the wire spells with hyphens, dots or blanks,
@@ -213,6 +207,8 @@ fn by_likeness(name: &str) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const ON_RECORD: &[(&str, Kind)] = &[
@@ -304,5 +300,21 @@ mod tests {
     fn an_unknown_name_stays_unknown_unless_it_carries_a_text() {
         assert_eq!(classify("Gizmo-Polished", Some(1)), Kind::Unknown);
         assert_eq!(classify("Gizmo-Polished", Some(2)), Kind::Text, "it may say STOP");
+    }
+
+    #[test]
+    fn the_event_is_named_by_the_first_key_that_names_one() {
+        for (body, name) in [
+            (json!({"event": "A", "type": "B", "eventType": "C"}), Some("A")),
+            (json!({"event": " ", "type": " B "}), Some("B")),
+            (json!({"event": null, "type": 7, "eventType": "C"}), Some("C")),
+            (json!({"event": "", "data": {"event": "D"}}), Some("D")),
+            (json!({"data": {"event": 7}}), Some("7")),
+            (json!({"event": "", "type": ""}), None),
+            (json!({"data": {"type": "B"}}), None),
+            (json!(["A"]), None),
+        ] {
+            assert_eq!(event_name(&body).as_deref(), name, "{body}");
+        }
     }
 }

@@ -234,3 +234,29 @@ async fn incarnation(
     .await
     .unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_logged_under_the_direction_of_its_source() {
+    let lab = Lab::new().await;
+    let handler = Scripted::new(script(|_, _| Err(Failure::permanent("ghl rejected 422"))));
+    let typed = r#"
+        INSERT INTO webhook_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key)
+        SELECT source, 'Typed', 'call', source, '{"lane": 1}', source FROM unnest(ARRAY['aloware', 'fax', 'ghl']) source;
+        INSERT INTO texting_webhook_events (event_type, entity_id, payload_json, dedupe_key)
+        VALUES ('Typed', 'texting', '{"lane": 1}', 'texting')"#;
+    lab.watcher.batch_execute(typed).await.unwrap();
+    let engine = lab.start(&handler, limits());
+    lab.until("SELECT count(*) = 4 FROM sync_log").await;
+    let log = lab
+        .rows("SELECT source_id, direction, status, error_message FROM sync_log ORDER BY 1")
+        .await;
+    let row = |source: &str, direction: &str| json!({"source_id": source, "direction": direction, "status": "error", "error_message": "ghl rejected 422"});
+    let wanted = [
+        row("aloware", "aloware_to_ghl"),
+        row("fax", "unknown"),
+        row("ghl", "ghl_to_aloware"),
+        row("texting", "texting_to_ghl"),
+    ];
+    assert_eq!(log, wanted);
+    engine.stop().await;
+}
