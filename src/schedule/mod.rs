@@ -40,7 +40,7 @@ impl Due {
         match self {
             Self::Echoes => "0 */10 * * * *",
             Self::Retention(_) => "0 17 4 * * *",
-            Self::Agents(_) => "0 41 * * * *",
+            Self::Agents(_) => "0 5-55/10 * * * *",
         }
     }
 

@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use crate::domain::Failure;
 use crate::store::{Db, agents};
 
-/// How long a look at the table serves: it changes once an hour.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long a look at the table serves: names hardly change.
+const FRESH: Duration = Duration::from_secs(600);
+/// How long it serves when an id is not in it: another daemon may have fetched it.
+const FRESH_WITHOUT: Duration = Duration::from_secs(5);
 
 /// The names by id. Cheap to clone; clones share what they know.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +32,12 @@ impl Agents {
     /// The name of the user with this id, if Aloware ever listed it.
     pub(super) async fn name(&self, db: &Db, id: &str) -> Result<Option<String>, Failure> {
         let mut known = self.known.lock().await;
-        if known.read_at.is_none_or(|at| at.elapsed() >= FRESH) {
+        let serves = if known.names.contains_key(id) {
+            FRESH
+        } else {
+            FRESH_WITHOUT
+        };
+        if known.read_at.is_none_or(|at| at.elapsed() >= serves) {
             known.names = agents::all(&db.client().await?).await?;
             known.read_at = Some(Instant::now());
         }

@@ -1,7 +1,7 @@
 //! Aloware communications that are neither calls nor texts (e-mail, fax,
 //! WhatsApp) → a note for each start and each end, where that is wanted.
 
-use super::person::{Someone, find_or_create};
+use super::person::{Someone, find};
 use super::{Desk, Flowed, Ledger, notes};
 use crate::domain::{Entity, Event, Flow, LogEntry};
 use crate::wire::aloware::{Delivery, Kind};
@@ -16,23 +16,25 @@ const CHANNELS: [(i64, &str); 6] = [
     (13, "reminder"),
 ];
 
-/// Notes the communication on the person's GHL contact.
+/// Notes the communication on the person's GHL contact; nobody is created for one.
 pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Delivery<'_>, event: &Event) -> Flowed {
     let (entity, id) = (Entity::Communication, &event.entity_id);
     let someone = Someone {
         aloware: delivery.contact(&desk.rules.hint),
     };
-    let Some(contact) = find_or_create(desk, ledger, &someone, "aloware_to_ghl").await? else {
-        let reason = "No phone number or email to find the contact by";
-        return Ok(vec![LogEntry::skipped(Flow::AlowareToGhl, entity, id, reason)]);
+    let Some(contact) = find(desk, &someone, "aloware_to_ghl").await? else {
+        let entry = LogEntry::skipped(Flow::AlowareToGhl, entity, id, "No contact mapping found");
+        return Ok(vec![entry]);
     };
     let phase = match delivery.kind {
         Kind::Communication { initiated: true } => "initiated",
         _ => "disposed",
     };
-    let marker = notes::marker(&format!("communication-{phase}"), id);
+    // Without an id of its own it is this delivery's, not the person's last one.
+    let name = delivery.communication_id().unwrap_or_else(|| event.id.to_string());
+    let marker = notes::marker(&format!("communication-{phase}"), &name);
     let note = notes::Note {
-        step: &format!("aloware:communication:{id}:{phase}"),
+        step: &format!("aloware:communication:{name}:{phase}"),
         marker: &marker,
         body: &text(desk, delivery, phase, event, &marker),
     };

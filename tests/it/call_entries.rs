@@ -76,39 +76,59 @@ async fn a_missed_inbound_call_is_told_as_such() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_whose_answer_was_lost_is_found_and_not_made_twice() {
-    let (app, contact) = with_provider("calls1").await;
-    let lost = Fault::apply_then(Fault::Reset);
-    app.sandbox
-        .ghl
-        .fault("POST", "/conversations/messages/outbound", Times::Once, lost);
-    app.aloware(&finished_call(9103, LEAD)).await;
-    app.idle().await;
-    assert_eq!(entries(&app).len(), 1);
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    let step = "SELECT state, vendor_id FROM effects WHERE step = 'aloware:call:9103:entry'";
-    assert_eq!(
-        app.rows(step).await,
-        [json!({"state": "done", "vendor_id": entries(&app)[0]["id"]})]
-    );
-    app.finish().await;
+    for dated_by_ghl in [false, true] {
+        let (app, contact) = with_provider("calls1").await;
+        if dated_by_ghl {
+            app.sandbox.ghl.date_messages_when_recorded();
+        }
+        let lost = Fault::apply_then(Fault::Reset);
+        app.sandbox
+            .ghl
+            .fault("POST", "/conversations/messages/outbound", Times::Once, lost);
+        app.aloware(&finished_call(9103, LEAD)).await;
+        app.idle().await;
+        assert_eq!(entries(&app).len(), 1, "dated by GHL: {dated_by_ghl}");
+        assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
+        let step = "SELECT state, vendor_id FROM effects WHERE step = 'aloware:call:9103:entry'";
+        assert_eq!(
+            app.rows(step).await,
+            [json!({"state": "done", "vendor_id": entries(&app)[0]["id"]})]
+        );
+        app.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_provider_that_ghl_does_not_know_costs_the_entry_and_not_the_note() {
-    let (app, contact) = with_provider("another").await;
-    app.aloware(&finished_call(9104, LEAD)).await;
-    app.idle().await;
-    assert_eq!(entries(&app).len(), 0);
-    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 1);
-    let failed =
-        "SELECT direction, target_id, error_message LIKE 'call entry: %' AS told FROM sync_log WHERE status = 'error'";
-    assert_eq!(
-        app.rows(failed).await,
-        [json!({"direction": "aloware_to_ghl", "target_id": contact, "told": true})]
-    );
-    assert_eq!(
-        app.rows("SELECT status FROM webhook_events").await,
-        [json!({"status": "done"})]
-    );
-    app.finish().await;
+async fn an_entry_that_ghl_refuses_is_tried_once_and_the_notes_stay() {
+    for (provider, phone) in [("another", LEAD), ("calls1", "+16195550199")] {
+        let app = TestApp::start_with(&[PROVIDER]).await;
+        app.sandbox.ghl.set_call_provider(provider);
+        let contact = app.sandbox.ghl.add_contact(json!({"phone": phone}));
+        app.execute(&format!(
+            "INSERT INTO contact_mappings (ghl_contact_id, aloware_contact_id, sync_direction) \
+             VALUES ('{contact}', '700009104', 'bidirectional')"
+        ))
+        .await;
+        app.aloware(&finished_call(9104, LEAD)).await;
+        app.idle().await;
+        let restated = json!({"call_disposition": "Booked", "updated_at": "2026-11-02 17:05:38"});
+        app.aloware(&call("Call-Disposed", 9104, LEAD, restated)).await;
+        app.idle().await;
+        assert_eq!(entries(&app).len(), 0);
+        let notes = app.sandbox.ghl.notes(&contact);
+        assert!(notes.len() == 1 && notes[0].contains("Booked"), "{notes:?}");
+        let tried = app.sandbox.calls();
+        let tried = tried.iter().filter(|call| call.path.starts_with("/conversations"));
+        assert_eq!(tried.count(), 1, "{provider} {phone}");
+        let failed = "SELECT direction, target_id, error_message LIKE 'call entry: %' AS told FROM sync_log WHERE status = 'error'";
+        assert_eq!(
+            app.rows(failed).await,
+            [json!({"direction": "aloware_to_ghl", "target_id": contact, "told": true})]
+        );
+        assert_eq!(
+            app.rows("SELECT DISTINCT status FROM webhook_events").await,
+            [json!({"status": "done"})]
+        );
+        app.finish().await;
+    }
 }

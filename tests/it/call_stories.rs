@@ -195,7 +195,9 @@ async fn the_six_deliveries_of_a_measured_call_cost_four_calls_to_ghl_and_none_t
     app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
     app.aloware(&finished_call(1, LEAD)).await;
     app.idle().await;
-    // As captured: the label is on the disposition already, the search index has no text.
+    // As captured (the label is on the disposition already, the search index has no
+    // text) but for the summary's words: those that speak of an outcome earn a tag,
+    // and that is a fifth call.
     let index = about("transcription.open_search.saved", 9102, LEAD, json!({}));
     for (delivery, calls, what) in [
         (start(9102, LEAD), 0, "the start leaves nothing"),
@@ -271,6 +273,33 @@ async fn a_transcript_that_names_nobody_waits_for_its_call_and_is_not_lost() {
         "the call's other deliveries name the person"
     );
     assert_eq!(app.sandbox.ghl.notes(&contact).len(), 3);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_knows_only_the_id_waits_for_the_open_one_that_knows_the_phone() {
+    let app = TestApp::start_with(&[("JOBS_RETRY_LIMIT", "100")]).await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let gate = app
+        .sandbox
+        .ghl
+        .fault("POST", "/contacts/*/notes", Times::Once, Fault::Gate);
+    app.aloware(&finished_call(9112, LEAD)).await;
+    app.sandbox
+        .wait_for_call(|call| call.path.ends_with("/notes"), PATIENCE)
+        .await
+        .unwrap();
+    // Another id than the open call's: nothing maps it to the person's lane.
+    let by_id =
+        json!({"event": "Recording-Saved", "body": {"call_id": 9112, "contact_id": 77, "direct_recording_url": LINK}});
+    app.aloware(&by_id).await;
+    let waiting =
+        "SELECT 1 FROM webhook_events WHERE error_message = 'transient: another delivery of this call is still to run'";
+    query::settled(&app.config, waiting, 1).await;
+    gate.release();
+    app.idle().await;
+    let notes = app.sandbox.ghl.notes(&contact);
+    assert_eq!(notes.len(), 2, "{notes:?}");
     app.finish().await;
 }
 

@@ -159,6 +159,9 @@ async fn each_scope_that_the_token_lacks_is_one_line() {
         assert_eq!((visit.code, visit.problems().len()), (1, 1), "{missing}: {visit:#?}");
         visit.line("PROBLEM", "ghl", &format!("lacks the scope {missing},"));
     }
+    scene.sandbox.ghl.set_scopes(&SCOPES[..1]);
+    let visit = scene.doctor(&[("GHL_CALL_PROVIDER_ID", "calls-1")]).await;
+    visit.line("PROBLEM", "ghl", "lacks the scope conversations.readonly");
     scene.sandbox.ghl.set_scopes(&SCOPES[..3]);
     let visit = scene.doctor(&changes).await;
     assert_eq!(

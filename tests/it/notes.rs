@@ -115,3 +115,30 @@ async fn other_communications_get_a_note_for_start_and_end_where_wanted() {
     );
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn communications_without_an_id_have_a_note_each_and_a_stranger_stays_one() {
+    let app = TestApp::start_with(&[("DF_COMMUNICATIONS", "note")]).await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let nameless = |phone: &str, at: &str| {
+        json!({"event": "Communication-Disposed", "body": {"type": 5, "contact_id": 700_009_222, "created_at": at,
+            "contact": {"id": 700_009_222, "phone_number": phone}}})
+    };
+    for at in ["2026-11-02 17:03:26", "2026-11-02 18:03:26"] {
+        app.aloware(&nameless(LEAD, at)).await;
+    }
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.notes(&contact).len(), 2);
+    let mut stranger = nameless("+16195550177", "2026-11-02 19:03:26");
+    stranger["body"]["contact_id"] = json!(1);
+    stranger["body"]["contact"]["id"] = json!(1);
+    app.aloware(&stranger).await;
+    app.idle().await;
+    assert_eq!(app.sandbox.ghl.contacts().len(), 1);
+    let skipped = "SELECT error_message FROM sync_log WHERE status = 'skipped'";
+    assert_eq!(
+        app.rows(skipped).await,
+        [json!({"error_message": "No contact mapping found"})]
+    );
+    app.finish().await;
+}

@@ -56,15 +56,17 @@ async fn ghl(client: GhlClient, settings: &Ghl) -> Vec<Finding> {
             "ghl.api_key is refused, ghl.api_key_next is used instead: move it to GHL_API_KEY",
         ));
     }
-    if settings.conversation_provider_id.is_some() {
+    let converses = settings.conversation_provider_id.is_some() || settings.call_provider_id.is_some();
+    if converses {
         found.extend(conversations(&client).await);
     }
     if !settings.custom_fields.is_empty() {
         found.push(custom_fields(&client, settings).await);
     }
-    let writes = match settings.conversation_provider_id {
-        Some(_) => "contacts.write and conversations/message.write",
-        None => "contacts.write",
+    let writes = if converses {
+        "contacts.write and conversations/message.write"
+    } else {
+        "contacts.write"
     };
     found.push(Finding::ok(
         Subject::Ghl,

@@ -200,7 +200,8 @@ fn store(state: &mut State, body: Map<String, Value>, direction: &str) -> Outcom
     let now = stamp(Utc::now());
     let mut message = body;
     let content = text(&message, "message").unwrap_or_default().to_owned();
-    let added = text(&message, "date").map_or_else(|| now.clone(), str::to_owned);
+    let told = text(&message, "date").filter(|_| !state.own_dates);
+    let added = told.map_or_else(|| now.clone(), str::to_owned);
     for (name, value) in [
         ("id", json!(id)),
         ("contactId", json!(contact)),

@@ -40,6 +40,12 @@ impl GhlSim {
         self.vendor.state().call_provider = Some(id.to_owned());
     }
 
+    /// Messages are dated when they are recorded, whatever date they came with:
+    /// which of the two GHL does is on no record.
+    pub fn date_messages_when_recorded(&self) {
+        self.vendor.state().own_dates = true;
+    }
+
     /// Only this token may set message statuses: that of the app that owns the
     /// provider, as in reality. Until called, every accepted token may.
     pub fn restrict_status_to(&self, token: &str) {

@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) messages: VecDeque<Value>,
     pub(super) provider: Option<(String, ProviderKind)>,
     pub(super) call_provider: Option<String>,
+    /// Messages get the time of their recording as their date.
+    pub(super) own_dates: bool,
     pub(super) status_token: Option<String>,
     pub(super) allow_duplicates: bool,
     pub(super) priority: Vec<Identifier>,
@@ -80,6 +82,7 @@ impl State {
             messages: VecDeque::new(),
             provider: None,
             call_provider: None,
+            own_dates: false,
             status_token: None,
             allow_duplicates: false,
             priority: vec![Identifier::Email, Identifier::Phone],

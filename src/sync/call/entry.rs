@@ -4,15 +4,19 @@
 use super::forms::FORMS;
 use super::story::Story;
 use crate::domain::{Entity, Failure, Flow, GhlContactId, LogEntry, PhoneHint, SyncStatus};
+use crate::loops::Intent;
 use crate::store::effects::{Confirmed, Prior};
 use crate::sync::{Desk, Ledger, ghl_failed};
-use crate::vendors::VendorError;
 use crate::vendors::ghl::{CallRecord, CallStatus};
+use crate::vendors::{GhlClient, VendorError};
 use crate::wire::aloware::{Delivery, Kind};
 
+/// How a refused entry is remembered: it is not tried again.
+const REFUSED: &str = "refused";
+
 /// Brings the call into the conversation. GHL's refusal for good (a provider it
-/// does not know, another phone than the contact's) is a row in the log, and no
-/// reason to fail a delivery whose notes are written.
+/// does not know, another phone than the contact's, a scope the token lacks) is
+/// one row in the log, and no reason to fail a delivery whose notes are written.
 pub(super) async fn put(
     desk: &Desk,
     ledger: &mut Ledger<'_>,
@@ -30,26 +34,51 @@ pub(super) async fn put(
         return Ok(None);
     };
     let (prior, intent) = ledger.announce(&step, &[]).await?;
+    match write(ghl, &intent, prior, &record).await {
+        Ok(id) => {
+            ledger.confirm(&intent, id, None);
+            Ok(None)
+        }
+        Err(error) if is_final(&error) => {
+            ledger.confirm(&intent, None, Some(REFUSED.to_owned()));
+            let reason = format!("call entry: {error}");
+            let mut row = LogEntry::skipped(Flow::AlowareToGhl, Entity::Call, &record.alt_id, reason);
+            row.status = SyncStatus::Error;
+            Ok(Some(row.with_target(contact.as_str())))
+        }
+        Err(error) => Err(ghl_failed(error)),
+    }
+}
+
+/// The entry's id, written now or found where an earlier run left it.
+async fn write(
+    ghl: &GhlClient,
+    intent: &Intent,
+    prior: Prior,
+    record: &CallRecord,
+) -> Result<Option<String>, VendorError> {
     let known = match prior {
+        Prior::Done { vendor_id, .. } => return Ok(vendor_id),
+        Prior::Unconfirmed { ago } => ghl.find_call(record, ago).await?,
         Prior::Fresh => None,
-        Prior::Done { vendor_id, .. } => vendor_id,
-        Prior::Unconfirmed { .. } => ghl.find_call(&record).await.map_err(ghl_failed)?,
     };
-    let id = match known {
-        Some(id) => id,
-        None => match ghl.record_call(&intent, &record).await {
-            Ok(id) => id,
-            Err(error @ (VendorError::Rejected { .. } | VendorError::Unprocessable { .. })) => {
-                let reason = format!("call entry: {error}");
-                let mut row = LogEntry::skipped(Flow::AlowareToGhl, Entity::Call, &record.alt_id, reason);
-                row.status = SyncStatus::Error;
-                return Ok(Some(row.with_target(contact.as_str())));
-            }
-            Err(error) => return Err(ghl_failed(error)),
-        },
-    };
-    ledger.confirm(&intent, Some(id), None);
-    Ok(None)
+    match known {
+        Some(id) => Ok(Some(id)),
+        None => ghl.record_call(intent, record).await.map(Some),
+    }
+}
+
+/// Whether trying the entry again would change nothing.
+fn is_final(error: &VendorError) -> bool {
+    matches!(
+        error,
+        VendorError::Rejected { .. }
+            | VendorError::Unprocessable { .. }
+            | VendorError::Incomplete { .. }
+            | VendorError::OutOfScope
+            | VendorError::Forbidden
+            | VendorError::NotFound
+    )
 }
 
 /// Nothing without a direction or a number: GHL asks for both.

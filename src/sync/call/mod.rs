@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use self::forms::form;
 use self::story::{Note, Story};
-use super::person::{asked_for, find_or_create};
+use super::person::{Someone, asked_for, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, aloware_failed, notes, tags};
 use crate::domain::{AlowareContact, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Source};
 use crate::store::effects::{self, Confirmed};
@@ -66,9 +66,20 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     {
         return Ok(vec![skipped(reason)]);
     }
-    let names_somebody = |told: &Delivery<'_>| is_somebody(&told.contact(&desk.rules.hint));
-    if !names_somebody(delivery) && others.iter().any(|(other, told)| other.open && names_somebody(told)) {
-        // In another lane, which will bring this content along.
+    let names = |told: &Delivery<'_>| names_somebody(&told.contact(&desk.rules.hint));
+    if !names(delivery)
+        && others.iter().any(|(other, told)| other.open && names(told))
+        && mapped(
+            desk,
+            &Someone {
+                aloware: delivery.contact(&desk.rules.hint),
+            },
+        )
+        .await?
+        .is_none()
+    {
+        // In another lane, which will bring this content along. (An id that is
+        // mapped brought this delivery into the same lane.)
         return Err(Failure::transient("another delivery of this call is still to run"));
     }
     let someone = asked_for(desk, story.person(&desk.rules.hint)).await?;
@@ -76,7 +87,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
         return Ok(vec![skipped("own_number")]);
     }
     let Some(contact) = find_or_create(desk, ledger, &someone, "aloware_to_ghl").await? else {
-        return if is_somebody(&someone.aloware) || form(delivery.kind).is_some() {
+        return if someone.aloware.id.is_some() || form(delivery.kind).is_some() {
             Err(Failure::transient("whose call it is, is not known yet"))
         } else {
             Ok(vec![skipped("No phone number or email to find the contact by")])
@@ -122,8 +133,9 @@ fn is_of_call(kind: Kind) -> bool {
     matches!(kind, Kind::CallStarted | Kind::CallEnded) || form(kind).is_some()
 }
 
-fn is_somebody(contact: &AlowareContact) -> bool {
-    contact.id.is_some() || contact.phone.is_some() || contact.fields.email.is_some()
+/// Whether GHL could be asked for the person.
+fn names_somebody(contact: &AlowareContact) -> bool {
+    contact.phone.is_some() || contact.fields.email.is_some()
 }
 
 /// Why a delivery of this kind, by itself, leaves no trace; `None` when it does.

@@ -1,6 +1,8 @@
 //! Calls in GHL's conversations, under the call provider of a marketplace app.
 //! They carry no duration and no words: those stay in the note (vendors/ghl.md 3.2).
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use serde::Serialize;
@@ -119,17 +121,20 @@ impl GhlClient {
         text(&answer, &["messageId"]).ok_or(VendorError::Incomplete { missing: "messageId" })
     }
 
-    /// The id of a call already in the contact's conversation: same direction
-    /// and minute. Messages have no external id that could be asked for.
+    /// The id of a call already in the contact's conversation, recorded at most
+    /// `ago` ago: same direction, and dated with the call's minute or since then.
+    /// Whether GHL dates an entry as it was told is on no record, and messages have
+    /// no external id that could be asked for.
     ///
     /// # Errors
     /// See [`VendorError`].
-    pub async fn find_call(&self, record: &CallRecord) -> Result<Option<String>, VendorError> {
+    pub async fn find_call(&self, record: &CallRecord, ago: Duration) -> Result<Option<String>, VendorError> {
         let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+        let announced = minute(Utc::now() - ago);
         self.find_in_conversation(&record.contact, |message, added| {
             text(message, &["messageType"]).is_some_and(|kind| kind.contains("CALL"))
                 && text(message, &["direction"]).as_deref() == Some(record.direction.as_str())
-                && added.is_some_and(|added| minute(added) == minute(record.date))
+                && added.is_some_and(|added| minute(added) == minute(record.date) || minute(added) >= announced)
         })
         .await
     }
