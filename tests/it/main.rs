@@ -26,6 +26,7 @@ mod kills;
 mod ledger;
 mod legacy_surface;
 mod lists;
+mod nameless_consent;
 mod notes;
 mod opt_outs;
 mod outages;
