@@ -166,7 +166,7 @@ pub(super) fn of_ghl(
         return Vec::new();
     };
     let id = contact.id.map(|id| id.to_string()).unwrap_or_default();
-    if dnd.all != Some(true) && dnd.text_message.as_deref() == Some(echo::OPTED_OUT_MARK) {
+    if echo::is_own_mark(&dnd) {
         // Our own block, shown again because something else of the contact changed.
         return Vec::new();
     }
