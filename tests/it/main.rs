@@ -29,6 +29,7 @@ mod lists;
 mod nameless_consent;
 mod notes;
 mod opt_outs;
+mod opt_outs_first;
 mod outages;
 mod reports;
 mod requests;
