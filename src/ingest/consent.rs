@@ -12,33 +12,55 @@ use crate::wire::{aloware, ghl, texting};
 /// Longest evidence text kept, in characters.
 const EVIDENCE: usize = 1000;
 
+/// A change of consent that a delivery tells. Whose number it is about the
+/// delivery may leave out; a mapping can know it.
+#[derive(Clone, Debug)]
+pub struct Said {
+    cause: Cause,
+    action: Move,
+    source: &'static str,
+    reason: &'static str,
+    evidence: Option<String>,
+    occurred_at: DateTime<Utc>,
+    unless_echo: Option<(String, String)>,
+}
+
+impl Said {
+    /// The change, of this number's consent.
+    pub(super) fn of(&self, phone: &Phone) -> ConsentChange {
+        ConsentChange {
+            phone: phone.clone(),
+            cause: self.cause,
+            action: self.action,
+            source: self.source,
+            reason: self.reason.to_owned(),
+            evidence: self.evidence.clone(),
+            occurred_at: self.occurred_at,
+            unless_echo: self.unless_echo.clone(),
+        }
+    }
+}
+
 /// STOP and START in an inbound text. Only the consumer's own START lifts, and
 /// only what a STOP set: ours, and the one the texting vendor keeps. If the
 /// vendor still refuses the number, its next answer blocks it again.
-fn from_text(
-    phone: &Phone,
-    body: &str,
-    signal: Option<VendorSignal>,
-    source: &'static str,
-    at: DateTime<Utc>,
-) -> Vec<ConsentChange> {
+fn from_text(body: &str, signal: Option<VendorSignal>, source: &'static str, at: DateTime<Utc>) -> Vec<Said> {
     let action = match decide(body, signal).kind {
         Word::Stop => Move::Block,
         Word::Start => Move::Lift,
         Word::Help | Word::Review | Word::None => return Vec::new(),
     };
-    let change = ConsentChange {
-        phone: phone.clone(),
+    let change = Said {
         cause: Cause::ConsumerStop,
         action,
         source,
-        reason: if action == Move::Block { "STOP" } else { "START" }.to_owned(),
+        reason: if action == Move::Block { "STOP" } else { "START" },
         evidence: Some(body.replace('\0', "").chars().take(EVIDENCE).collect()),
         occurred_at: at,
         unless_echo: None,
     };
     if action == Move::Lift && source == "texting" {
-        let vendors = ConsentChange {
+        let vendors = Said {
             cause: Cause::VendorBlock,
             ..change.clone()
         };
@@ -47,13 +69,8 @@ fn from_text(
     vec![change]
 }
 
-/// STOP and START in a text that came through GHL without a number.
-pub(super) fn of_words(phone: &Phone, words: &str, at: DateTime<Utc>) -> Vec<ConsentChange> {
-    from_text(phone, words, None, "ghl", at)
-}
-
-/// Consent in a texting delivery.
-pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateTime<Utc>) -> Vec<ConsentChange> {
+/// Consent in a texting delivery, of its consumer.
+pub(super) fn of_texting(delivery: &texting::Delivery, now: DateTime<Utc>) -> Vec<Said> {
     let at = delivery.occurred_at.map_or(now, |t| t.min(now));
     let body = delivery.body.as_deref().unwrap_or_default();
     let signal = match delivery.kind {
@@ -61,19 +78,12 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
         texting::Kind::OptOutStart => Some(VendorSignal::Start),
         texting::Kind::Received => None,
         texting::Kind::Status("failed") if opted_out_code(delivery.error_code.as_deref()) => {
-            return delivery
-                .consumer(own)
-                .map(|phone| {
-                    block(
-                        phone,
-                        Cause::VendorBlock,
-                        "texting",
-                        "blocked by STOP at the vendor",
-                        at,
-                    )
-                })
-                .into_iter()
-                .collect();
+            return vec![block(
+                Cause::VendorBlock,
+                "texting",
+                "blocked by STOP at the vendor",
+                at,
+            )];
         }
         texting::Kind::Sent | texting::Kind::Status(_) | texting::Kind::Other
             if delivery.direction != Some(TextDirection::Inbound) =>
@@ -82,10 +92,7 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
         }
         texting::Kind::Sent | texting::Kind::Status(_) | texting::Kind::Other => None,
     };
-    delivery
-        .consumer(own)
-        .map(|phone| from_text(phone, body, signal, "texting", at))
-        .unwrap_or_default()
+    from_text(body, signal, "texting", at)
 }
 
 /// Error codes with which a vendor says "the recipient opted out"
@@ -95,17 +102,17 @@ fn opted_out_code(code: Option<&str>) -> bool {
 }
 
 /// Consent in an Aloware delivery: its own inbound texts, its opt-out flag and
-/// its do-not-call flag.
+/// its do-not-call flag. What is said of one of our own lines is nobody's.
 pub(super) fn of_aloware(
     delivery: &aloware::Delivery<'_>,
     contact: &AlowareContact,
     payload: &Value,
     own: &[Phone],
     now: DateTime<Utc>,
-) -> Vec<ConsentChange> {
-    let Some(phone) = contact.phone.as_ref().filter(|phone| !own.contains(phone)) else {
+) -> Vec<Said> {
+    if contact.phone.as_ref().is_some_and(|phone| own.contains(phone)) {
         return Vec::new();
-    };
+    }
     let at = delivery
         .updated_at()
         .or_else(|| delivery.created_at())
@@ -113,19 +120,19 @@ pub(super) fn of_aloware(
     let mut changes = Vec::new();
     if delivery.kind == aloware::Kind::Text && delivery.direction() == Some(TextDirection::Inbound) {
         let body = delivery.message_text().unwrap_or_default();
-        changes.extend(from_text(phone, &body, None, "aloware", at));
+        changes.extend(from_text(&body, None, "aloware", at));
     }
     // The flag is news where it can have changed; every later call repeats it.
     let telling = matches!(delivery.kind.entity(), Entity::Message | Entity::Contact);
     if contact.is_opted_out == Some(true) && changes.is_empty() && telling {
-        changes.push(block(phone, Cause::ConsumerStop, "aloware", "STOP", at));
+        changes.push(block(Cause::ConsumerStop, "aloware", "STOP", at));
     }
     if delivery.kind == aloware::Kind::ContactDnc {
         match delivery.dnc(payload) {
-            Some(true) => changes.push(block(phone, Cause::VoiceDnc, "aloware", "DNC Updated", at)),
-            Some(false) => changes.push(ConsentChange {
+            Some(true) => changes.push(block(Cause::VoiceDnc, "aloware", "DNC Updated", at)),
+            Some(false) => changes.push(Said {
                 action: Move::Lift,
-                ..block(phone, Cause::VoiceDnc, "aloware", "DNC Removed", at)
+                ..block(Cause::VoiceDnc, "aloware", "DNC Removed", at)
             }),
             None => {}
         }
@@ -140,47 +147,52 @@ pub(super) fn of_ghl(
     hint: &PhoneHint,
     own: &[Phone],
     now: DateTime<Utc>,
-) -> Vec<ConsentChange> {
+) -> Vec<Said> {
     let at = delivery.sent_at().map_or(now, |t| t.min(now));
     let inbound = delivery.direction() == Some(TextDirection::Inbound);
-    if let (true, Some(body), Some(phone)) = (inbound, delivery.message_text(), delivery.consumer(hint)) {
-        if own.contains(&phone) {
-            return Vec::new();
-        }
-        return from_text(&phone, &body, None, "ghl", at);
+    let text = delivery.message_text();
+    let shown = if text.is_some() {
+        delivery.consumer(hint)
+    } else {
+        contact.phone
+    };
+    if shown.is_some_and(|phone| own.contains(&phone)) {
+        return Vec::new();
     }
-    let (Some(phone), Some(dnd)) = (contact.phone, contact.dnd) else {
+    if let (true, Some(body)) = (inbound, text) {
+        return from_text(&body, None, "ghl", at);
+    }
+    let Some(dnd) = contact.dnd else {
         return Vec::new();
     };
     let id = contact.id.map(|id| id.to_string()).unwrap_or_default();
-    if dnd.all != Some(true) && dnd.text_message.as_deref() == Some(echo::OPTED_OUT_MARK) {
+    if echo::is_own_mark(&dnd) {
         // Our own block, shown again because something else of the contact changed.
         return Vec::new();
     }
     match (delivery.kind, dnd.blocks_texts()) {
-        (ghl::Kind::DndChanged, true) => vec![ConsentChange {
+        (ghl::Kind::DndChanged, true) => vec![Said {
             // A whole-contact DND is never our write; the channel's may be.
             unless_echo: (dnd.all != Some(true)).then(|| (id, echo::text_dnd_of(&dnd))),
-            ..block(&phone, Cause::CrmDnd, "ghl", "DND", at)
+            ..block(Cause::CrmDnd, "ghl", "DND", at)
         }],
-        (ghl::Kind::DndChanged, false) => vec![ConsentChange {
+        (ghl::Kind::DndChanged, false) => vec![Said {
             action: Move::Lift,
-            ..block(&phone, Cause::CrmDnd, "ghl", "DND off", at)
+            ..block(Cause::CrmDnd, "ghl", "DND off", at)
         }],
         (ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated, true) if dnd.all == Some(true) => {
-            vec![block(&phone, Cause::CrmDnd, "ghl", "DND", at)]
+            vec![block(Cause::CrmDnd, "ghl", "DND", at)]
         }
         _ => Vec::new(),
     }
 }
 
-fn block(phone: &Phone, cause: Cause, source: &'static str, reason: &str, at: DateTime<Utc>) -> ConsentChange {
-    ConsentChange {
-        phone: phone.clone(),
+fn block(cause: Cause, source: &'static str, reason: &'static str, at: DateTime<Utc>) -> Said {
+    Said {
         cause,
         action: Move::Block,
         source,
-        reason: reason.to_owned(),
+        reason,
         evidence: None,
         occurred_at: at,
         unless_echo: None,

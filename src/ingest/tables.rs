@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::consent;
 use super::keys::phone_key;
 use super::normalise::Prepared;
 use crate::domain::{AlowareContactId, GhlContactId, Phone, Source};
@@ -203,12 +202,8 @@ async fn join_phone_lanes(client: &deadpool_postgres::Client, events: &mut [Prep
             continue;
         };
         event.row.order_key = phone_key(phone);
-        if let (Some(words), Some(phone), true) = (
-            &event.nameless_text,
-            Phone::from_e164(phone),
-            event.row.consent.is_empty(),
-        ) {
-            event.row.consent = consent::of_words(&phone, words, event.row.received_at);
+        if let Some(phone) = Phone::from_e164(phone) {
+            event.row.consent = event.nameless.iter().map(|said| said.of(&phone)).collect();
         }
     }
     Ok(())

@@ -22,6 +22,11 @@ pub fn text_dnd(blocked: bool) -> String {
 /// stands there, the block is ours and not a person's.
 pub const OPTED_OUT_MARK: &str = "Opted out by text";
 
+/// Whether nothing but our own block, as the mark tells, stands there.
+pub fn is_own_mark(dnd: &Dnd) -> bool {
+    dnd.all != Some(true) && dnd.text_message.as_deref() == Some(OPTED_OUT_MARK)
+}
+
 /// What a delivered do-not-disturb state says about the text channel.
 pub fn text_dnd_of(dnd: &Dnd) -> String {
     text_dnd(dnd.channel_blocked("SMS"))

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::route::{Step, route};
-use super::treatment::{coalesces, must_arrive};
+use super::treatment::{coalesces, must_arrive, opts_out};
 use crate::domain::{Event, Failure, LogEntry, Outcome, Source};
 use crate::queue::{Handler, Report, RunContext};
 use crate::sync::{self, Desk, Ledger};
@@ -15,12 +15,15 @@ use crate::wire::{aloware, ghl};
 #[derive(Debug)]
 pub struct Router {
     desk: Desk,
+    /// The same desk, for opt-outs.
+    urgent: Desk,
 }
 
 impl Router {
     /// A router over the given tables and vendors.
     pub fn new(desk: Desk) -> Self {
-        Self { desk }
+        let urgent = desk.urgent();
+        Self { desk, urgent }
     }
 
     async fn run(&self, event: &Event, context: &RunContext) -> Report {
@@ -58,7 +61,8 @@ impl Router {
         ledger: &mut Ledger<'_>,
         carries: usize,
     ) -> Result<Vec<LogEntry>, Failure> {
-        let desk = &self.desk;
+        let urgent = opts_out(&step, event, &self.desk.rules);
+        let desk = if urgent { &self.urgent } else { &self.desk };
         let from_aloware = || aloware::Delivery::read(&event.event_type, &event.payload);
         let shown = || ghl::Delivery::read(&event.event_type, &event.payload).contact(&desk.rules.hint);
         match step {
@@ -88,6 +92,10 @@ impl Router {
             }
             Step::Stop(flow, phone) => sync::opt_out::stop_to_ghl(desk, ledger, flow, &phone, event).await,
             Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
+            Step::DndByContact(id) => {
+                let told_at = ghl::Delivery::read(&event.event_type, &event.payload).sent_at();
+                sync::opt_out::dnd_by_contact(desk, &id, told_at, event).await
+            }
             Step::Start(flow, phone) => sync::opt_out::start_to_ghl(desk, ledger, flow, &phone, event).await,
             Step::Skip(entry) => Ok(vec![entry]),
             Step::Unhandled(entry) => {

@@ -43,6 +43,8 @@ pub enum Step {
     Stop(Flow, Phone),
     /// A STOP in a GHL delivery that names the person by contact id only.
     StopByContact(GhlContactId),
+    /// A do-not-disturb change in a GHL delivery that names the person by contact id only.
+    DndByContact(GhlContactId),
     /// A START to be carried to the other systems.
     Start(Flow, Phone),
     /// Nothing to do, and why.
@@ -180,12 +182,21 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated => vec![Step::GhlContact(id)],
         ghl::Kind::ContactDeleted => vec![Step::GhlDeleted(id)],
         ghl::Kind::TagsChanged | ghl::Kind::TagRemoved => vec![Step::GhlTags(id)],
-        ghl::Kind::DndChanged => skipped("do-not-disturb recorded in the registry".to_owned()),
+        ghl::Kind::DndChanged if shows_dnd(&delivery, rules) => {
+            skipped("do-not-disturb recorded in the registry".to_owned())
+        }
+        ghl::Kind::DndChanged => vec![Step::DndByContact(id)],
         ghl::Kind::ProviderOutbound => agent_text(event, &delivery, rules),
         ghl::Kind::InboundMessage | ghl::Kind::OutboundMessage | ghl::Kind::Appointment | ghl::Kind::Other => {
             unhandled()
         }
     }
+}
+
+/// Whether the registry could take the change from the delivery alone.
+fn shows_dnd(delivery: &ghl::Delivery<'_>, rules: &Rules) -> bool {
+    let contact = delivery.contact(&rules.hint);
+    contact.phone.is_some() && contact.dnd.is_some()
 }
 
 fn agent_text(event: &Event, delivery: &ghl::Delivery<'_>, rules: &Rules) -> Route {

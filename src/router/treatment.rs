@@ -51,11 +51,20 @@ fn aloware_refresh(event: &Event, rules: &Rules) -> Option<String> {
 /// Whether the event carries somebody's opt-out to another system. Our own texts
 /// stop at ingest; an agent's texts and calls stop only when the other systems know.
 pub fn must_arrive(event: &Event, rules: &Rules) -> bool {
-    route(event, rules).iter().any(|step| match step {
+    route(event, rules).iter().any(|step| opts_out(step, event, rules))
+}
+
+/// Whether the step is somebody's opt-out: its calls go before all others.
+pub fn opts_out(step: &Step, event: &Event, rules: &Rules) -> bool {
+    match step {
         Step::Stop(..) | Step::StopByContact(_) => true,
+        Step::DndByContact(_) => {
+            let shown = ghl::Delivery::read(&event.event_type, &event.payload).contact(&rules.hint);
+            shown.dnd.is_none_or(|dnd| dnd.blocks_texts())
+        }
         Step::Dnc => aloware::Delivery::read(&event.event_type, &event.payload).dnc(&event.payload) == Some(true),
         _ => false,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -190,5 +199,8 @@ mod tests {
         assert!(!says("aloware", "Contact DNC Updated", dnc(false)));
         let nameless = json!({"type": "InboundMessage", "contactId": "c1", "messageType": "SMS", "body": "STOP", "locationId": "loc1"});
         assert!(says("ghl", "InboundMessage", nameless));
+        let dnd = |on: bool| json!({"type": "ContactDndUpdate", "id": "c1", "locationId": "loc1", "dnd": on});
+        assert!(says("ghl", "ContactDndUpdate", dnd(true)));
+        assert!(!says("ghl", "ContactDndUpdate", dnd(false)));
     }
 }

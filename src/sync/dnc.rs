@@ -18,7 +18,11 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     let skipped = |reason: &str| Ok(vec![LogEntry::skipped(Flow::AlowareToGhl, Entity::Contact, id, reason)]);
     let shown = delivery.contact(&desk.rules.hint);
     let nameless = shown.phone.is_none();
-    let someone = asked_for(desk, shown).await?;
+    let mut someone = asked_for(desk, shown).await?;
+    if someone.phone().is_none() {
+        let known = mapped(desk, &someone).await?.and_then(|mapping| mapping.phone);
+        someone.aloware.phone = known.and_then(|phone| Phone::from_e164(&phone));
+    }
     let Some(phone) = someone.phone() else {
         return skipped("No phone number for DNC sync");
     };

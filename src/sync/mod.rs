@@ -29,7 +29,7 @@ use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
 use crate::store::announcer::Announcer;
 use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
-use crate::vendors::{VendorError, Vendors};
+use crate::vendors::{Priority, VendorError, Vendors};
 
 pub use agents::Agents;
 pub use ledger::Ledger;
@@ -49,6 +49,17 @@ pub struct Desk {
     pub spool: Spool,
     /// The rules of `[sync]`, `[aloware]` and `[texting]` the flows ask.
     pub rules: Rules,
+}
+
+impl Desk {
+    /// The same desk with every GHL call in the opt-outs' lane: a STOP is not there
+    /// before the last of its calls.
+    #[must_use]
+    pub fn urgent(&self) -> Self {
+        let mut urgent = self.clone();
+        urgent.vendors.ghl = urgent.vendors.ghl.at(Priority::OptOut);
+        urgent
+    }
 }
 
 /// The settings that flows depend on.

@@ -2,6 +2,8 @@
 //! The registry was changed in the commit that stored the delivery; this is
 //! the rest of the world learning it.
 
+use chrono::{DateTime, Utc};
+
 use super::person::{Someone, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, notes, tags};
 use crate::domain::{Cause, ConsentChange, Dnd, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Move, Phone};
@@ -61,6 +63,41 @@ pub async fn stop_by_contact(desk: &Desk, ledger: &mut Ledger<'_>, id: &GhlConta
     };
     record(desk, &change).await?;
     stop_to_ghl(desk, ledger, Flow::GhlToAloware, &phone, event).await
+}
+
+/// A do-not-disturb change in a delivery that does not show it, or shows no number:
+/// the registry learns what GHL holds of the contact now.
+pub async fn dnd_by_contact(desk: &Desk, id: &GhlContactId, told_at: Option<DateTime<Utc>>, event: &Event) -> Flowed {
+    let skipped = |reason: &str| {
+        let entry = LogEntry::skipped(Flow::GhlToAloware, Entity::Contact, &event.entity_id, reason);
+        Ok(vec![entry])
+    };
+    let contact = desk.vendors.ghl.get_contact(id).await.map_err(|e| notes::gone(e, id))?;
+    let Some(phone) = contact.phone else {
+        return skipped("the contact has no phone number");
+    };
+    if desk.rules.own.contains(&phone) {
+        return skipped("own_number");
+    }
+    let Some(dnd) = contact.dnd else {
+        return skipped("the contact shows no do-not-disturb");
+    };
+    if echo::is_own_mark(&dnd) {
+        return skipped("our own do-not-disturb");
+    }
+    let on = dnd.blocks_texts();
+    let change = ConsentChange {
+        phone,
+        cause: Cause::CrmDnd,
+        action: if on { Move::Block } else { Move::Lift },
+        source: "ghl",
+        reason: if on { "DND" } else { "DND off" }.to_owned(),
+        evidence: None,
+        occurred_at: told_at.map_or(event.received_at, |at| at.min(event.received_at)),
+        unless_echo: None,
+    };
+    record(desk, &change).await?;
+    skipped("do-not-disturb recorded in the registry")
 }
 
 /// Tells the registry what a delivery said of somebody whose number it did not name.

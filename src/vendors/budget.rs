@@ -195,7 +195,8 @@ impl Budget {
         let mut state = self.shared.lock();
         state.heard = Some(*signals);
         if let Some(left) = signals.daily_remaining {
-            state.day.told(left, signals.daily_reset.map(|reset| now + reset));
+            let reset = signals.daily_reset.map(|reset| now + reset);
+            state.day.told(left, signals.daily_allowed, reset);
         }
         drop(state);
         let interval = signals.interval.unwrap_or(self.shared.rate.period);
@@ -249,7 +250,8 @@ impl<'b> Place<'b> {
     fn turn(&self, now: Instant, today: DateTime<Utc>, deadline: Instant) -> Turn {
         let mut state = self.shared.lock();
         let processes = state.crowd.most(now, self.shared.rate.period);
-        if let Some(after) = state.day.over_for(now, today, self.shared.daily_limit, processes) {
+        let limit = self.shared.daily_limit;
+        if let Some(after) = state.day.over_for(self.me.0, now, today, limit, processes) {
             return Turn::Refused(after);
         }
         let Rate { count, period } = part(self.shared.rate, processes);

@@ -7,6 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use tokio::time::Instant;
 
+use super::budget::Priority;
+
+/// One in so many of a day's calls is kept for opt-outs: on a day that is used
+/// up, a STOP still reaches the vendor.
+const KEPT: u64 = 100;
+
 /// When the part of a nearly used-up day is worth another look: the calls of
 /// all processes are added up again by then.
 const ADDED_UP: Duration = Duration::from_secs(2);
@@ -20,6 +26,8 @@ pub(super) struct Day {
     unwritten: u64,
     /// The vendor's own count of what is left, and when that starts anew.
     left: Option<u64>,
+    /// How many the vendor says it allows a day.
+    allowed: Option<u64>,
     resets_at: Option<Instant>,
 }
 
@@ -29,9 +37,10 @@ impl Day {
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
-    /// The vendor said how much is left, and until when.
-    pub(super) fn told(&mut self, left: u64, resets_at: Option<Instant>) {
+    /// The vendor said how much is left of what it allows, and until when.
+    pub(super) fn told(&mut self, left: u64, allowed: Option<u64>, resets_at: Option<Instant>) {
         self.left = Some(left);
+        self.allowed = allowed;
         self.resets_at = resets_at;
     }
 
@@ -55,25 +64,32 @@ impl Day {
         }
     }
 
-    /// How long no call may be made, if the day's are used up. What was left at
-    /// the last writing is divided: the others' calls since are not known here.
+    /// How long no call of this priority may be made, if the day's are used up.
+    /// What was left at the last writing is divided: the others' calls since are
+    /// not known here.
     pub(super) fn over_for(
         &mut self,
+        priority: Priority,
         now: Instant,
         today: DateTime<Utc>,
         limit: Option<u32>,
         processes: u32,
     ) -> Option<Duration> {
         self.turn_to(today);
+        let kept = |of: u64| match priority {
+            Priority::OptOut => 0,
+            Priority::Message | Priority::Contact | Priority::Background => of / KEPT,
+        };
         if self.resets_at.is_some_and(|at| at <= now) {
             self.left = None;
             self.resets_at = None;
         }
-        if self.left == Some(0) {
+        if self.left.is_some_and(|left| left <= kept(self.allowed.unwrap_or(0))) {
             let reset = self.resets_at.map(|at| at - now);
             return Some(reset.unwrap_or_else(|| until_midnight(today)));
         }
-        let left = u64::from(limit?).saturating_sub(self.written);
+        let limit = u64::from(limit?);
+        let left = (limit - kept(limit)).saturating_sub(self.written);
         if left <= self.unwritten {
             return Some(until_midnight(today));
         }
@@ -113,25 +129,28 @@ mod tests {
         let (date, _) = day.unwritten(noon);
         day.written(date, 0, 94);
         for _ in 0..3 {
-            assert_eq!(day.over_for(now, noon, Some(100), 2), None);
+            assert_eq!(day.over_for(Priority::OptOut, now, noon, Some(100), 2), None);
             day.count_one();
         }
         assert_eq!(
-            day.over_for(now, noon, Some(100), 2),
+            day.over_for(Priority::OptOut, now, noon, Some(100), 2),
             Some(ADDED_UP),
             "the other half is not ours"
         );
         assert_eq!(day.unwritten(noon), (date, 3));
         day.written(date, 3, 97);
         assert_eq!(
-            day.over_for(now, noon, Some(100), 2),
+            day.over_for(Priority::OptOut, now, noon, Some(100), 2),
             None,
             "the other one made no calls"
         );
         day.written(date, 0, 100);
         let rest = Some(Duration::from_secs(12 * 3600));
-        assert_eq!(day.over_for(now, noon, Some(100), 2), rest);
-        assert_eq!(day.over_for(now, at("2026-11-24T00:00:00Z"), Some(100), 2), None);
+        assert_eq!(day.over_for(Priority::OptOut, now, noon, Some(100), 2), rest);
+        assert_eq!(
+            day.over_for(Priority::OptOut, now, at("2026-11-24T00:00:00Z"), Some(100), 2),
+            None
+        );
     }
 
     #[test]
@@ -139,8 +158,41 @@ mod tests {
         let (mut day, now) = (Day::default(), Instant::now());
         let (yesterday, _) = day.unwritten(at("2026-11-23T23:59:59Z"));
         let today = at("2026-11-24T00:00:01Z");
-        assert_eq!(day.over_for(now, today, Some(5), 1), None);
+        assert_eq!(day.over_for(Priority::OptOut, now, today, Some(5), 1), None);
         day.written(yesterday, 1, 5);
-        assert_eq!(day.over_for(now, today, Some(5), 1), None);
+        assert_eq!(day.over_for(Priority::OptOut, now, today, Some(5), 1), None);
+    }
+
+    #[test]
+    fn a_used_up_day_has_calls_left_for_opt_outs_only_by_our_count_and_by_the_vendors() {
+        let (mut day, now, noon) = (Day::default(), Instant::now(), at("2026-11-23T12:00:00Z"));
+        let rest = Some(Duration::from_secs(12 * 3600));
+        let (date, _) = day.unwritten(noon);
+        for (made, others, opt_out) in [(197, None, None), (198, rest, None), (200, rest, rest)] {
+            day.written(date, 0, made);
+            for priority in [Priority::Message, Priority::Contact, Priority::Background] {
+                assert_eq!(day.over_for(priority, now, noon, Some(200), 1), others, "{made} made");
+            }
+            assert_eq!(
+                day.over_for(Priority::OptOut, now, noon, Some(200), 1),
+                opt_out,
+                "{made} made"
+            );
+        }
+        let mut day = Day::default();
+        for (left, others, opt_out) in [(3, None, None), (2, rest, None), (0, rest, rest)] {
+            day.turn_to(noon);
+            day.told(left, Some(200), None);
+            assert_eq!(
+                day.over_for(Priority::Message, now, noon, Some(200), 1),
+                others,
+                "{left} left"
+            );
+            assert_eq!(
+                day.over_for(Priority::OptOut, now, noon, Some(200), 1),
+                opt_out,
+                "{left} left"
+            );
+        }
     }
 }

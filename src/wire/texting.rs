@@ -109,7 +109,11 @@ impl Delivery {
     pub fn consumer(&self, own: &[Phone]) -> Option<&Phone> {
         let not_ours = |phone: &&Phone| !own.contains(phone);
         let (first, second) = match (self.kind, self.direction) {
-            // Vendors report these about the number: some name it as the recipient.
+            // Vendors report these about the number: some name it as the recipient,
+            // and those that say so are believed where our own numbers are not known.
+            (Kind::OptOutStop | Kind::OptOutStart, Some(TextDirection::Outbound)) => {
+                (self.to.as_ref(), self.from.as_ref())
+            }
             (Kind::OptOutStop | Kind::OptOutStart, _) => (self.from.as_ref(), self.to.as_ref()),
             (_, Some(TextDirection::Outbound)) => (self.to.as_ref(), None),
             (_, Some(TextDirection::Inbound)) => (self.from.as_ref(), None),
@@ -135,21 +139,24 @@ fn classify(name: &str) -> Kind {
     }
 }
 
-/// The event type decides; the payload's own field comes second.
+/// The event type decides; the payload's own field comes second, and says of an
+/// opt-out's report who is named as whom.
 fn direction(name: &str, field: Option<String>) -> Option<TextDirection> {
-    match classify(name) {
-        Kind::Received | Kind::OptOutStop | Kind::OptOutStart => Some(TextDirection::Inbound),
-        Kind::Sent | Kind::Status(_) => Some(TextDirection::Outbound),
-        Kind::Other => {
-            let field = field?.to_ascii_lowercase();
-            if field.contains("inbound") || field.contains("incoming") {
-                Some(TextDirection::Inbound)
-            } else if field.contains("outbound") || field.contains("outgoing") {
-                Some(TextDirection::Outbound)
-            } else {
-                None
-            }
+    let told = || {
+        let field = field?.to_ascii_lowercase();
+        if field.contains("inbound") || field.contains("incoming") {
+            Some(TextDirection::Inbound)
+        } else if field.contains("outbound") || field.contains("outgoing") {
+            Some(TextDirection::Outbound)
+        } else {
+            None
         }
+    };
+    match classify(name) {
+        Kind::Received => Some(TextDirection::Inbound),
+        Kind::OptOutStop | Kind::OptOutStart => told().or(Some(TextDirection::Inbound)),
+        Kind::Sent | Kind::Status(_) => Some(TextDirection::Outbound),
+        Kind::Other => told(),
     }
 }
 
@@ -206,6 +213,17 @@ mod tests {
                 assert_eq!(report.consumer(&own).map(Phone::as_str), consumer, "{kind} {sides}");
             }
         }
+    }
+
+    #[test]
+    fn an_outbound_opt_out_report_is_about_its_recipient_even_where_no_number_is_known_as_ours() {
+        let sides = |direction: &str| {
+            read(json!({"type": "optout.stop", "message":
+                {"from": "+18585550123", "to": "+16195550111", "direction": direction}}))
+        };
+        let consumer = |direction| sides(direction).consumer(&[]).map(|phone| phone.as_str().to_owned());
+        assert_eq!(consumer("outbound").as_deref(), Some("+16195550111"));
+        assert_eq!(consumer("inbound").as_deref(), Some("+18585550123"));
     }
 
     #[test]

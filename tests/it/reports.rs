@@ -39,6 +39,25 @@ async fn a_stop_the_vendor_reports_with_the_person_as_recipient_blocks_that_pers
 }
 
 /// Aloware's do-not-call flag of a contact, as of a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outbound_stop_report_blocks_its_recipient_where_our_numbers_are_not_configured() {
+    let app = TestApp::start_with(&[("TEXTING_FROM_NUMBER", "")]).await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    let report = json!({"type": "optout.stop", "message": {"id": "m1", "direction": "outbound",
+        "from": OUR_NUMBER, "to": LEAD}});
+    assert_eq!(app.texting(&report).await.status(), 200);
+    let blocked = json!({"phone_number": LEAD, "status": "opted_out", "source": "texting", "reason": "STOP"});
+    assert_eq!(registry(&app).await, [blocked]);
+    assert_eq!(app.send(LEAD, "one more offer").await.status(), 409);
+    app.idle().await;
+    let mut tags = app.sandbox.ghl.tags(&contact);
+    tags.sort();
+    assert_eq!(tags, ["dnc-sms", "sms opted out"]);
+    assert_eq!(app.sandbox.ghl.contacts().len(), 1, "our number is nobody's contact");
+    assert!(app.sandbox.texting.sent().is_empty());
+    app.finish().await;
+}
+
 fn dnc(id: i64, phone: &str, on: bool, at: &str) -> Value {
     json!({"event": "Contact-DncUpdated", "body": {"id": id, "phone_number": phone, "is_dnc": on,
         "updated_at": format!("2026-11-02 {at}:00")}})

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::{Draft, Intake, Rules};
-use crate::domain::{Source, TextDirection};
+use crate::domain::Source;
 use crate::ingest::consent;
 use crate::ingest::keys::{DedupeKey, Person, no_entity};
 use crate::wire::ghl::{Delivery, Kind, event_name};
@@ -44,11 +44,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
         payload: canonical,
         received_at: at,
     };
-    let mut prepared = draft.prepare();
-    if delivery.direction() == Some(TextDirection::Inbound) && !delivery.is_foreign(&rules.location) {
-        prepared.nameless_text = delivery.message_text().filter(|_| prepared.person.phone.is_none());
-    }
-    Intake::Events(vec![prepared])
+    Intake::Events(vec![draft.prepare()])
 }
 
 /// A provider delivery is one message, however often it is delivered.

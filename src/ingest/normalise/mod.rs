@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::consent::Said;
 use super::keys::{DedupeKey, Person};
-use crate::domain::{ConsentChange, EventTable, Phone, PhoneHint, Source};
+use crate::domain::{EventTable, Phone, PhoneHint, Source};
 use crate::store::ingest::NewEvent;
 
 /// The settings that reading depends on.
@@ -43,8 +44,8 @@ pub struct Prepared {
     pub row: NewEvent,
     /// Whose it is; the lane can still move to the phone's once the mapping is known.
     pub person: Person,
-    /// The words of an inbound text whose delivery names no number.
-    pub nameless_text: Option<String>,
+    /// What it says of consent without naming a number.
+    pub nameless: Vec<Said>,
 }
 
 /// The body is no JSON.
@@ -116,7 +117,7 @@ struct Draft {
     entity_id: String,
     dedupe: DedupeKey,
     person: Person,
-    consent: Vec<ConsentChange>,
+    consent: Vec<Said>,
     payload: String,
     received_at: DateTime<Utc>,
 }
@@ -138,6 +139,10 @@ impl Draft {
         self.event_type = bounded(self.event_type);
         self.dedupe.key = bounded(self.dedupe.key);
         let order_key = self.person.order_key(self.source, self.entity_type, &self.entity_id);
+        let (consent, nameless) = match &self.person.phone {
+            Some(phone) => (self.consent.iter().map(|said| said.of(phone)).collect(), Vec::new()),
+            None => (Vec::new(), self.consent),
+        };
         let row = NewEvent {
             id: Uuid::now_v7(),
             table: match self.source {
@@ -156,12 +161,12 @@ impl Draft {
             to_number: None,
             payload: self.payload,
             received_at: self.received_at,
-            consent: self.consent,
+            consent,
         };
         Prepared {
             row,
             person: self.person,
-            nameless_text: None,
+            nameless,
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn intake(payload: Value, at: DateTime<Utc>, rules: &Rules) -> Intake
             .or_else(|| delivery.conversation_id.clone())
             .unwrap_or_else(|| no_entity(&canonical)),
         dedupe,
-        consent: consent::of_texting(&delivery, &rules.own, at),
+        consent: consent::of_texting(&delivery, at),
         person: Person {
             phone,
             ..Person::default()
