@@ -89,7 +89,10 @@ fn refusal(error: RequestError) -> DeskError {
     match error {
         RequestError::NotFound => DeskError::NotFound,
         RequestError::Skipped(reason) => DeskError::Skipped { reason },
-        RequestError::Failed(Failure::Retry { after, .. }) => DeskError::Unavailable { retry_after: after },
+        RequestError::Failed(Failure::Retry { after, reason, .. }) => DeskError::Unavailable {
+            code: reason,
+            retry_after: after,
+        },
         RequestError::Failed(Failure::Permanent { reason }) => DeskError::Refused { code: reason },
     }
 }

@@ -52,8 +52,10 @@ pub enum DeskError {
     #[error("not found")]
     NotFound,
     /// It cannot be done now and may be tried again.
-    #[error("a vendor is not available")]
+    #[error("a vendor is not available: {code}")]
     Unavailable {
+        /// A classified code, free of personal data.
+        code: String,
         /// The earliest moment, when one is known.
         retry_after: Option<Duration>,
     },
@@ -94,7 +96,7 @@ impl DeskError {
         let detail = self.to_string();
         match self {
             Self::NotFound => Problem::not_found(missing),
-            Self::Unavailable { retry_after } => {
+            Self::Unavailable { retry_after, .. } => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "vendor_unavailable", detail).retry_after(retry_after)
             }
             Self::Skipped { .. } => Problem::conflict("skipped", detail),

@@ -45,10 +45,10 @@ SELECT $1, CASE WHEN EXISTS (SELECT 1 FROM contact_mappings o WHERE o.aloware_co
                               AND o.deleted_at IS NULL AND o.ghl_contact_id <> $1) THEN NULL ELSE $2::text END,
        $3, $4, $5
 ON CONFLICT (ghl_contact_id) DO UPDATE
-   SET aloware_contact_id = CASE
+   SET aloware_contact_id = coalesce(excluded.aloware_contact_id, CASE
            WHEN EXISTS (SELECT 1 FROM contact_mappings o WHERE o.deleted_at IS NULL AND o.ghl_contact_id <> $1
-                           AND o.aloware_contact_id = contact_mappings.aloware_contact_id) THEN excluded.aloware_contact_id
-           ELSE coalesce(contact_mappings.aloware_contact_id, excluded.aloware_contact_id) END,
+                           AND o.aloware_contact_id = contact_mappings.aloware_contact_id) THEN NULL
+           ELSE contact_mappings.aloware_contact_id END),
        phone_number = coalesce(excluded.phone_number, contact_mappings.phone_number),
        email = coalesce(excluded.email, contact_mappings.email),
        deleted_at = NULL, last_synced_at = now(), updated_at = now()";
@@ -125,7 +125,8 @@ fn mapping(row: &Row) -> Result<Mapping, StoreError> {
 }
 
 /// Stores that these ids are one person. An Aloware id that already belongs to
-/// another living contact stays there. Revives a tombstone of the same GHL id.
+/// another living contact stays there; any other replaces the one mapped so far,
+/// which Aloware may have deleted since. Revives a tombstone of the same GHL id.
 ///
 /// # Errors
 /// Any statement failure.

@@ -5,6 +5,7 @@ use crate::domain::{AlowareContactId, Entity, Failure, Flow, GhlContact, GhlCont
 use crate::loops::echo::TagDelta;
 use crate::store::contact_mappings::{self, Keys, Mapping};
 use crate::store::echoes;
+use crate::vendors::VendorError;
 use crate::vendors::aloware::FormRequest;
 use crate::wire::ghl::NamedTag;
 
@@ -62,9 +63,8 @@ pub async fn ghl_to_aloware(
     let Some(phone) = shown.phone.clone().or_else(mapped_phone) else {
         return skipped("No phone number: Aloware keeps contacts by phone");
     };
-    let log = lists
-        .carry_out(desk, ledger, id, &phone, mapping.and_then(|m| m.aloware))
-        .await?;
+    let mapped = mapping.and_then(|m| m.aloware);
+    let log = lists.carry_out(desk, ledger, id, &phone, mapped).await?;
     save(desk, id, None, shown, tags, &own).await?;
     Ok(log)
 }
@@ -135,18 +135,8 @@ impl ListMoves {
         let mut join: Vec<String> = self.added.iter().map(|(_, list)| list.clone()).collect();
         let mut known = aloware;
         if !self.removed.is_empty() {
-            if known.is_none() {
-                let found = desk.vendors.aloware.lookup(phone).await.map_err(aloware_failed)?;
-                known = found.and_then(|contact| contact.id);
-            }
-            if let Some(aloware) = &known {
-                let (_, intent) = ledger.announce(&format!("aloware:unlist:{id}"), &[]).await?;
-                desk.vendors
-                    .aloware
-                    .remove_from_lists(&intent, aloware)
-                    .await
-                    .map_err(aloware_failed)?;
-                ledger.confirm(&intent, Some(aloware.to_string()), None);
+            known = take_off(desk, ledger, id, phone, known).await?;
+            if known.is_some() {
                 join.clone_from(&self.kept);
             }
         }
@@ -176,6 +166,45 @@ impl ListMoves {
         });
         Ok(self.added.iter().map(row).chain(removed).collect())
     }
+}
+
+/// Takes the contact off all lists and answers its Aloware id; `None` when
+/// Aloware has nobody with this number. A mapped id that is gone is no obstacle:
+/// the contact may have been made anew, and the mapping then learns its new id.
+async fn take_off(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    id: &GhlContactId,
+    phone: &Phone,
+    mapped: Option<AlowareContactId>,
+) -> Result<Option<AlowareContactId>, Failure> {
+    let aloware = &desk.vendors.aloware;
+    let (_, intent) = ledger.announce(&format!("aloware:unlist:{id}"), &[]).await?;
+    if let Some(mapped) = mapped {
+        match aloware.remove_from_lists(&intent, &mapped).await {
+            Ok(()) => {
+                ledger.confirm(&intent, Some(mapped.to_string()), None);
+                return Ok(Some(mapped));
+            }
+            Err(VendorError::NotFound) => {}
+            Err(error) => return Err(aloware_failed(error)),
+        }
+    }
+    let found = aloware.lookup(phone).await.map_err(aloware_failed)?;
+    let found = found.and_then(|contact| contact.id);
+    if let Some(found) = &found {
+        let keys = Keys {
+            aloware: Some(found),
+            ..Keys::default()
+        };
+        contact_mappings::upsert(&desk.db.client().await?, id, keys, "bidirectional").await?;
+        aloware
+            .remove_from_lists(&intent, found)
+            .await
+            .map_err(aloware_failed)?;
+    }
+    ledger.confirm(&intent, found.as_ref().map(ToString::to_string), None);
+    Ok(found)
 }
 
 #[cfg(test)]

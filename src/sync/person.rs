@@ -62,6 +62,27 @@ pub(super) async fn asked_for(desk: &Desk, shown: AlowareContact) -> Result<Some
     Ok(Someone { aloware })
 }
 
+/// As [`asked_for`], for those who only need the GHL contact: where that is mapped
+/// to Aloware's id already, nobody is asked.
+pub(super) async fn asked_for_unless_mapped(desk: &Desk, shown: AlowareContact) -> Result<Someone, Failure> {
+    if is_mapped(desk, &shown).await? {
+        return Ok(Someone { aloware: shown });
+    }
+    asked_for(desk, shown).await
+}
+
+/// Whether the Aloware id alone finds the GHL contact.
+pub(super) async fn is_mapped(desk: &Desk, shown: &AlowareContact) -> Result<bool, Failure> {
+    let Some(id) = &shown.id else {
+        return Ok(false);
+    };
+    let keys = Keys {
+        aloware: Some(id),
+        ..Keys::default()
+    };
+    Ok(contact_mappings::find(&desk.db.client().await?, keys).await?.is_some())
+}
+
 /// The person's mapping, without asking GHL.
 pub(super) async fn mapped(desk: &Desk, someone: &Someone) -> Result<Option<Mapping>, Failure> {
     let client = desk.db.client().await?;

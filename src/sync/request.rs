@@ -133,37 +133,65 @@ async fn bring_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, someone: &Someone) -
     Ok(rows.into_iter().map(from_aloware).collect())
 }
 
-/// Puts every contact last seen with a GHL tag onto the tag's Aloware list. What
-/// fails for one is told at the end and does not keep the others waiting.
+/// Puts every contact last seen with a GHL tag onto the tag's Aloware list. One
+/// that is refused keeps no other off it; but when a repetition may help, the
+/// trouble is the vendor's, and it is left alone with the rest.
 ///
 /// # Errors
-/// [`RequestError::NotFound`] when no list is configured for the tag.
+/// [`RequestError::NotFound`] when no list is configured for the tag;
+/// [`RequestError::Failed`] tells how many are on the list, are not, were not tried.
 pub async fn sync_list(desk: &Desk, tag: &str) -> Result<Listed, RequestError> {
     let tag = tag.trim().to_lowercase();
     let list = desk.rules.tag_lists.get(&tag).cloned().ok_or(RequestError::NotFound)?;
     let client = desk.db.client().await.map_err(Failure::from)?;
     let members = contact_mappings::with_tag(&client, &tag).await.map_err(Failure::from)?;
     drop(client);
-    let phones = members
+    let mut phones = members
         .iter()
         .filter_map(|member| Phone::from_e164(member.phone.as_deref()?));
     let (mut added, mut failed) = (0, Vec::new());
-    for phone in phones {
+    for phone in phones.by_ref() {
         match put_on_list(desk, &list, phone).await {
             Ok(()) => added += 1,
-            Err(failure) => failed.push(failure),
+            Err(failure) => {
+                let goes_on = matches!(failure, Failure::Permanent { .. });
+                failed.push(failure);
+                if !goes_on {
+                    break;
+                }
+            }
         }
     }
     let mut entry = LogEntry::success(Flow::GhlToAloware, Entity::List, &tag, &list);
-    if let Some(first) = failed.first() {
+    let failure = incomplete(added, failed, phones.count());
+    if let Some(failure) = &failure {
         entry.status = SyncStatus::Error;
-        entry.message = Some(format!("{added} added, {} not: {}", failed.len(), first.reason()));
+        entry.message = Some(failure.reason().to_owned());
     }
     log(desk, &[entry], "list-sync").await?;
-    match failed.into_iter().next() {
+    match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(Listed { id: list, added }),
     }
+}
+
+/// What became of all contacts, as one failure of the last one's kind: only the
+/// last can be worth a repetition. `None` when nothing failed.
+fn incomplete(added: usize, failed: Vec<Failure>, untried: usize) -> Option<Failure> {
+    let mut reasons: Vec<&str> = failed.iter().map(Failure::reason).collect();
+    reasons.dedup();
+    let mut told = format!("{added} added, {} not: {}", failed.len(), reasons.join(", "));
+    if untried > 0 {
+        told = format!("{told}; {untried} not tried");
+    }
+    Some(match failed.into_iter().next_back()? {
+        Failure::Retry { class, after, .. } => Failure::Retry {
+            class,
+            after,
+            reason: told,
+        },
+        Failure::Permanent { .. } => Failure::permanent(told),
+    })
 }
 
 async fn put_on_list(desk: &Desk, list: &str, phone: Phone) -> Result<(), Failure> {

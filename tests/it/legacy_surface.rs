@@ -1,6 +1,7 @@
 //! `aloware.call_surface = "legacy"`: what no delivery tells is read by id, from
 //! accounts that serve that, and from no others.
 
+use df_middleware::sandbox::{Fault, Times};
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -120,6 +121,50 @@ async fn an_account_that_answers_reads_by_id_with_a_page_loses_nothing() {
     let states = app.rows("SELECT DISTINCT status FROM webhook_events").await;
     assert_eq!(states, [json!({"status": "done"})]);
     app.shut_down_quietly().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_refuses_the_token_at_reads_by_id_fails_no_event() {
+    for (status, body) in [(401, r#"{"message": "Unauthenticated."}"#), (403, "{}"), (200, "{}")] {
+        let (app, lead) = start(&[("ALOWARE_SURFACE", "legacy")]).await;
+        let refusal = Fault::status(status, body);
+        for path in ["/api/v1/calls/*", "/api/v1/contacts/*"] {
+            app.sandbox.aloware.fault("GET", path, Times::Forever, refusal.clone());
+        }
+        let flat = told(&app, &json!({"event": "call.completed", "id": "c1"})).await;
+        assert_eq!(flat, done("skipped", Some("call_not_ended_yet")), "{status}");
+        let disposed = json!({"event": "contact.disposed", "id": lead, "disposition": "Booked"});
+        let ended = told(&app, &disposed).await;
+        assert_eq!(ended, done("skipped", Some("No contact mapping found")), "{status}");
+        let attempts = app.rows("SELECT DISTINCT attempts FROM webhook_events").await;
+        assert_eq!(attempts, [json!({"attempts": 0})], "{status}");
+        assert_eq!(asked(&app).len(), 2, "{status}");
+        app.shut_down_quietly().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_whom_a_mapping_knows_nothing_is_asked_at_aloware() {
+    let (app, lead) = start(LEGACY).await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    app.execute(&format!(
+        "INSERT INTO contact_mappings (ghl_contact_id, aloware_contact_id) VALUES ('{contact}', '{lead}')"
+    ))
+    .await;
+    app.sandbox.aloware.put_call(kept(lead, "completed"));
+    let body = json!({"id": "c1", "contact_id": lead, "type": 1, "direction": 1, "duration": 125,
+        "disposition_status": "completed", "created_at": "2026-11-02 17:03:20"});
+    let call = json!({"event": "InboundPhoneCall-DispositionCompleted", "body": body});
+    assert_eq!(told(&app, &call).await, done("success", None));
+    let notes = app.sandbox.ghl.notes(&contact);
+    assert!(notes.len() == 1 && notes[0].contains("[df:call:c1]"), "{notes:?}");
+    let disposed = json!({"event": "contact.disposed", "id": lead, "disposition": "Booked"});
+    assert_eq!(
+        told(&app, &disposed).await,
+        done("success", Some("Disposition: Booked"))
+    );
+    assert_eq!(asked(&app), Vec::<String>::new());
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

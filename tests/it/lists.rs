@@ -117,6 +117,48 @@ async fn who_is_not_in_aloware_is_on_no_list_and_the_log_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_made_anew_in_aloware_is_taken_off_under_the_new_id_which_the_mapping_learns() {
+    let app = TestApp::start().await;
+    let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));
+    tagged(&app, &id, "d1", &["hot lead", "call me"]).await;
+    // The contact that Aloware had before was 5.
+    app.execute("UPDATE contact_mappings SET aloware_contact_id = '5'")
+        .await;
+    assert_eq!(
+        tagged(&app, &id, "d2", &["call me"]).await,
+        (0, 4),
+        "5, by phone, it, again"
+    );
+    assert_eq!(app.sandbox.aloware.lists_of(LEAD), [302]);
+    let now = app.sandbox.aloware.contact_by_phone(LEAD).unwrap()["id"].to_string();
+    let mapped = app.rows("SELECT aloware_contact_id AS id FROM contact_mappings").await;
+    assert_eq!(mapped, [json!({"id": now})]);
+    assert_eq!(tagged(&app, &id, "d3", &[]).await, (0, 1), "by its id");
+    assert_eq!(app.sandbox.aloware.lists_of(LEAD), Vec::<i64>::new());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_deleted_in_aloware_is_on_no_list_and_later_tag_events_work() {
+    let app = TestApp::start().await;
+    let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));
+    app.execute(&format!(
+        "INSERT INTO contact_mappings (ghl_contact_id, aloware_contact_id, phone_number, ghl_tags)
+         VALUES ('{id}', '5', '{LEAD}', '{{hot lead}}')"
+    ))
+    .await;
+    assert_eq!(tagged(&app, &id, "d1", &[]).await, (0, 2), "5, by phone");
+    let wanted =
+        json!({"status": "skipped", "target_id": "301", "error_message": "No Aloware contact: it is on no list"});
+    assert_eq!(told(&app).await, wanted);
+    assert_eq!(tagged(&app, &id, "d2", &["call me"]).await, (0, 1));
+    assert_eq!(app.sandbox.aloware.lists_of(LEAD), [302]);
+    let states = app.rows("SELECT DISTINCT status FROM webhook_events").await;
+    assert_eq!(states, [json!({"status": "done"})]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_event_without_a_readable_tag_set_takes_nobody_off_a_list() {
     let app = TestApp::start().await;
     let id = app.sandbox.ghl.add_contact(json!({"firstName": "Ida", "phone": LEAD}));

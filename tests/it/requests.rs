@@ -164,20 +164,46 @@ async fn what_fails_for_one_keeps_nobody_else_off_the_list_and_is_told() {
     let app = TestApp::start().await;
     let people = ["+16195550191", "+16195550192", "+16195550193"];
     seen(&app, &people.map(|phone| (phone, "hot lead"))).await;
-    let unwell = Fault::status(503, "unwell");
+    let refused = Fault::status(422, r#"{"errors": {"phone_number": ["is not a number"]}}"#);
     app.sandbox
         .aloware
-        .fault("POST", "/api/v1/webhook/forms", Times::Once, unwell);
+        .fault("POST", "/api/v1/webhook/forms", Times::Once, refused);
     let (status, problem) = ask(&app, "lists?tagName=hot%20lead").await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (503, &json!("vendor_unavailable")),
-        "{problem}"
-    );
+    let told = "2 added, 1 not: aloware rejected 422: property phone_number";
+    assert_eq!((status, &problem["code"]), (502, &json!("refused")), "{problem}");
+    assert_eq!(problem["error"], format!("refused ({told})"));
     let lists = people.map(|phone| app.sandbox.aloware.lists_of(phone));
     assert_eq!(lists, [vec![], vec![301], vec![301]]);
     let log = app.rows("SELECT status, error_message FROM sync_log").await;
-    let row = json!({"status": "error", "error_message": "2 added, 1 not: aloware 503"});
-    assert_eq!(log, [row]);
+    assert_eq!(log, [json!({"status": "error", "error_message": told})]);
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vendor_in_trouble_is_left_alone_and_the_answer_tells_who_was_not_tried() {
+    for (trouble, reason) in [(503, "aloware 503"), (401, "aloware 401 unauthorized")] {
+        let app = TestApp::start().await;
+        let people = ["+16195550191", "+16195550192", "+16195550193", "+16195550194"];
+        seen(&app, &people.map(|phone| (phone, "hot lead"))).await;
+        let forms = "/api/v1/webhook/forms";
+        let faults = &app.sandbox.aloware;
+        faults.fault("POST", forms, Times::Once, Fault::status(422, "{}"));
+        faults.fault("POST", forms, Times::Forever, Fault::status(trouble, "{}"));
+        let (status, problem) = ask(&app, "lists?tagName=hot%20lead").await;
+        let told = format!("0 added, 2 not: aloware rejected 422, {reason}; 2 not tried");
+        assert_eq!(
+            (status, &problem["code"]),
+            (503, &json!("vendor_unavailable")),
+            "{problem}"
+        );
+        assert_eq!(problem["error"], format!("a vendor is not available: {told}"));
+        assert_eq!(
+            app.sandbox.aloware.calls().len(),
+            2,
+            "the refused one and the one in trouble"
+        );
+        let log = app.rows("SELECT status, error_message FROM sync_log").await;
+        assert_eq!(log, [json!({"status": "error", "error_message": told})]);
+        app.finish().await;
+    }
 }

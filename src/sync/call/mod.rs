@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use self::forms::form;
 use self::story::{Note, Story};
-use super::person::{Someone, asked_for, find_or_create, mapped};
+use super::person::{asked_for_unless_mapped, find_or_create, is_mapped};
 use super::{Desk, Flowed, Ledger, aloware_failed, notes, tags};
 use crate::domain::{AlowareContact, Entity, Event, Failure, Flow, GhlContactId, LogEntry, Source};
 use crate::store::effects::{self, Confirmed};
@@ -69,20 +69,13 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     let names = |told: &Delivery<'_>| names_somebody(&told.contact(&desk.rules.hint));
     if !names(delivery)
         && others.iter().any(|(other, told)| other.open && names(told))
-        && mapped(
-            desk,
-            &Someone {
-                aloware: delivery.contact(&desk.rules.hint),
-            },
-        )
-        .await?
-        .is_none()
+        && !is_mapped(desk, &delivery.contact(&desk.rules.hint)).await?
     {
         // In another lane, which will bring this content along. (An id that is
         // mapped brought this delivery into the same lane.)
         return Err(Failure::transient("another delivery of this call is still to run"));
     }
-    let someone = asked_for(desk, story.person(&desk.rules.hint)).await?;
+    let someone = asked_for_unless_mapped(desk, story.person(&desk.rules.hint)).await?;
     if someone.phone().is_some_and(|phone| desk.rules.own.contains(phone)) {
         return Ok(vec![skipped("own_number")]);
     }
@@ -123,7 +116,7 @@ async fn remembered(
 /// an account that serves calls by id is asked (`aloware.call_surface`).
 async fn record_of(desk: &Desk, story: &Story<'_>, call_id: &str) -> Result<Option<Value>, Failure> {
     let person = story.person(&desk.rules.hint);
-    if person.phone.is_some() || person.fields.email.is_some() {
+    if person.phone.is_some() || person.fields.email.is_some() || is_mapped(desk, &person).await? {
         return Ok(None);
     }
     desk.vendors.aloware.call(call_id).await.map_err(aloware_failed)

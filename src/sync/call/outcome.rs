@@ -2,9 +2,10 @@
 
 /// How many words before a word a "not" still reaches it.
 const REACH: usize = 3;
-/// What turns a word into its opposite; `t` is left of `didn't`.
-const NEGATIONS: [&str; 10] = [
-    "not", "no", "never", "t", "nor", "neither", "without", "isnt", "wasnt", "doesnt",
+/// What turns a word into its opposite; contractions without their apostrophe.
+const NEGATIONS: [&str; 21] = [
+    "not", "no", "never", "nor", "neither", "without", "isnt", "arent", "wasnt", "werent", "dont", "doesnt", "didnt",
+    "cant", "couldnt", "wont", "wouldnt", "shouldnt", "havent", "hasnt", "hadnt",
 ];
 
 /// `Summary: …` for each named outcome, then at most one reading of the interest
@@ -13,6 +14,7 @@ const NEGATIONS: [&str; 10] = [
 pub(super) fn tags(text: &str, outcomes: &[String]) -> Vec<String> {
     let sentences: Vec<Vec<String>> = text
         .to_lowercase()
+        .replace(['\'', '’'], "")
         .split(['.', ',', ';', ':', '!', '?', '\n'])
         .map(|sentence| {
             let words = sentence.split(|c: char| !c.is_alphanumeric());
@@ -58,6 +60,10 @@ mod tests {
             ("The lead is not interested.", &["Not Interested"][..]),
             ("She isn't really interested", &["Not Interested"]),
             ("He isn’t interested.", &["Not Interested"]),
+            ("Hasn't been interested", &["Not Interested"]),
+            ("They wouldn’t be interested", &["Not Interested"]),
+            ("AT&T customer is interested", &["Interested"]),
+            ("T-Mobile user interested", &["Interested"]),
             ("Has no interest in the offer", &["Not Interested"]),
             ("He declined politely.", &["Not Interested"]),
             ("Interested at first, then not interested.", &["Not Interested"]),

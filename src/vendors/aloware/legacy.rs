@@ -15,62 +15,70 @@ use crate::wire::aloware::Delivery;
 
 impl AlowareClient {
     /// The account's record of a call, for [`Delivery::of_record`]. `None` when
-    /// the account has no such call, or keeps none that can be read.
+    /// the account has no such call, or serves none by id.
     ///
     /// # Errors
-    /// [`VendorError::Incomplete`] when the answer is not about this call;
-    /// otherwise see [`VendorError`].
+    /// See [`VendorError`].
     pub async fn call(&self, id: &str) -> Result<Option<Value>, VendorError> {
-        let answer = self.read("call", "/api/v1/calls", id).await?;
-        match &answer {
-            Some(record) if Delivery::of_record(record).communication_id().as_deref() != Some(id) => {
-                Err(VendorError::Incomplete { missing: "id" })
-            }
-            _ => Ok(answer),
-        }
+        let this = |record: Value| {
+            let is_it = Delivery::of_record(&record).communication_id().as_deref() == Some(id);
+            is_it.then_some(record)
+        };
+        self.read("call", "/api/v1/calls", id, this).await
     }
 
     /// The contact with this id. `None` when the account has no such contact, or
     /// serves none by id.
     ///
     /// # Errors
-    /// [`VendorError::Incomplete`] when the answer is not about this contact;
-    /// otherwise see [`VendorError`].
+    /// See [`VendorError`].
     pub async fn contact(&self, id: &AlowareContactId) -> Result<Option<AlowareContact>, VendorError> {
-        let answer = self.read("contact", "/api/v1/contacts", id.as_str()).await?;
-        let contact = answer.map(|answer| wire::aloware_contact(&answer, &self.shared.hint));
-        match &contact {
-            Some(contact) if contact.id.as_ref() != Some(id) => Err(VendorError::Incomplete { missing: "id" }),
-            _ => Ok(contact),
-        }
+        let this = |answer: Value| {
+            let contact = wire::aloware_contact(&answer, &self.shared.hint);
+            (contact.id.as_ref() == Some(id)).then_some(contact)
+        };
+        self.read("contact", "/api/v1/contacts", id.as_str(), this).await
     }
 
-    /// One thing by its id. An account without the path answers with the web
-    /// app's page, or refuses the path: then nothing is known, and no event may
-    /// fail of that.
-    async fn read(&self, operation: &'static str, path: &'static str, id: &str) -> Result<Option<Value>, VendorError> {
+    /// One thing by its id, if the answer is `this` thing. An account without the
+    /// path answers with the web app's page or something else, sends to its login,
+    /// or refuses the path or the token there (the web app's own API wants a
+    /// session): then nothing is known, and no event may fail of that. A token
+    /// that is wrong everywhere shows at the documented calls.
+    async fn read<T>(
+        &self,
+        operation: &'static str,
+        path: &'static str,
+        id: &str,
+        this: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<Option<T>, VendorError> {
         if !self.shared.legacy {
             return Ok(None);
         }
         match self.get(operation, &Route::new(path).id(id)?, &[]).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(VendorError::NotFound) => Ok(None),
+            Ok(answer) => {
+                if let Some(thing) = this(answer) {
+                    return Ok(Some(thing));
+                }
+            }
+            Err(VendorError::NotFound) => return Ok(None),
             Err(
                 VendorError::NotJson { .. }
+                | VendorError::Unauthorized
+                | VendorError::Forbidden
                 | VendorError::Rejected {
-                    status: 404 | 405 | 410,
+                    status: 300..=399 | 404 | 405 | 410,
                     ..
                 },
-            ) => {
-                if !self.shared.warned.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(
-                        operation,
-                        "aloware.call_surface is legacy, but the account does not serve its paths: nothing is gained"
-                    );
-                }
-                Ok(None)
-            }
-            Err(other) => Err(other),
+            ) => {}
+            Err(other) => return Err(other),
         }
+        if !self.shared.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                operation,
+                "aloware.call_surface is legacy, but the account does not serve its paths: nothing is gained"
+            );
+        }
+        Ok(None)
     }
 }

@@ -162,6 +162,9 @@ async fn an_account_without_reads_by_id_knows_nothing_and_its_trouble_is_still_t
     for reply in [
         || Reply::Json(404, json!({"error": "Call not found."})),
         || Reply::Json(405, json!({"message": "The method is not supported for this route."})),
+        || Reply::Json(401, json!({"message": "Unauthenticated."})),
+        || Reply::Json(403, json!({"message": "This action is unauthorized."})),
+        || Reply::Json(302, json!({})),
     ] {
         let vendor = Vendor::new(move |_| reply()).await;
         assert_eq!(legacy(&vendor).call("c1").await.unwrap(), None);
@@ -171,7 +174,7 @@ async fn an_account_without_reads_by_id_knows_nothing_and_its_trouble_is_still_t
         let vendor = Vendor::new(move |_| page(status)).await;
         assert_eq!(legacy(&vendor).call("c1").await.unwrap(), None, "{status}");
     }
-    for status in [401, 429, 503] {
+    for status in [429, 503] {
         let vendor = Vendor::saying(status, json!({})).await;
         let failed = legacy(&vendor).call("c1").await.unwrap_err();
         assert!(
@@ -184,10 +187,24 @@ async fn an_account_without_reads_by_id_knows_nothing_and_its_trouble_is_still_t
 #[tokio::test]
 async fn an_answer_about_somebody_else_is_not_taken() {
     let vendor = Vendor::saying(200, json!({"id": 8, "phone_number": "+16195550111"})).await;
-    let missing = VendorError::Incomplete { missing: "id" };
-    assert_eq!(legacy(&vendor).call("9").await.unwrap_err(), missing);
+    assert_eq!(legacy(&vendor).call("9").await.unwrap(), None);
     let id = AlowareContactId::new("9").unwrap();
-    assert_eq!(legacy(&vendor).contact(&id).await.unwrap_err(), missing);
+    assert_eq!(legacy(&vendor).contact(&id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_token_that_the_web_apps_own_api_refuses_closes_no_documented_call() {
+    let vendor = Vendor::new(|seen| match seen.target.starts_with("/api/v1/webhook/") {
+        true => Reply::Json(200, json!([])),
+        false => Reply::Json(401, json!({"message": "Unauthenticated."})),
+    })
+    .await;
+    let aloware = legacy(&vendor);
+    for _ in 0..10 {
+        assert_eq!(aloware.call("c1").await.unwrap(), None);
+    }
+    assert!(aloware.is_up());
+    assert_eq!(aloware.users().await.unwrap(), []);
 }
 
 #[tokio::test]
