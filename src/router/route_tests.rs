@@ -55,7 +55,6 @@ fn name(step: Step) -> String {
         Step::AgentText(text) => format!("send {} {}", text.message_id, text.to.as_str()),
         Step::MessageStatus { id, status, .. } => format!("status {status} {}", id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
-        Step::DndByContact(id) => format!("dnd by {id}"),
         Step::StopByContact(id) => format!("stop by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Unhandled(entry) => format!("unhandled: {}", entry.message.unwrap_or_default()),
