@@ -29,7 +29,8 @@ async fn on_a_day_that_is_used_up_a_stop_and_a_do_not_call_reach_ghl_and_nothing
     app.texting(&text("message.received", "m2", LEAD, "STOP")).await;
     app.aloware(&json!({"event": "Contact DNC Updated", "body": {"id": 5, "phone_number": DIALED, "is_dnc": true}}))
         .await;
-    let arrived = "SELECT 1 FROM sync_log WHERE status = 'success' AND error_message IN ('STOP', 'DNC status: opted_out')";
+    let arrived =
+        "SELECT 1 FROM sync_log WHERE status = 'success' AND error_message IN ('STOP', 'DNC status: opted_out')";
     settled(&app.config, arrived, 2).await;
     let sorted = |contact: &str| {
         let mut tags = app.sandbox.ghl.tags(contact);
