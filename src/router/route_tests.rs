@@ -56,6 +56,7 @@ fn name(step: Step) -> String {
         Step::MessageStatus { id, status, .. } => format!("status {status} {}", id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
         Step::StopByContact(id) => format!("stop by {id}"),
+        Step::DndByContact(id) => format!("do-not-disturb by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Unhandled(entry) => format!("unhandled: {}", entry.message.unwrap_or_default()),
         Step::Skip(entry) => format!("skip: {}", entry.message.unwrap_or_default()),
@@ -95,7 +96,7 @@ fn every_ghl_event_takes_its_flow_in_both_spellings() {
         ("contact.deleted", "deleted c1"),
         ("ContactTagUpdate", "tags c1"),
         ("contact.tag.removed", "tags c1"),
-        ("ContactDndUpdate", "skip: do-not-disturb recorded in the registry"),
+        ("ContactDndUpdate", "do-not-disturb by c1"),
         (
             "OpportunityStageUpdate",
             "unhandled: Unhandled GHL event type: OpportunityStageUpdate",
@@ -107,6 +108,11 @@ fn every_ghl_event_takes_its_flow_in_both_spellings() {
     ] {
         assert_eq!(steps("ghl", event, contact.clone()), [wanted], "{event}");
     }
+    let shown = json!({"id": "c1", "phone": "+16195550111", "dnd": true});
+    let recorded = "skip: do-not-disturb recorded in the registry";
+    assert_eq!(steps("ghl", "ContactDndUpdate", shown), [recorded]);
+    let nameless = json!({"id": "c1", "dnd": true});
+    assert_eq!(steps("ghl", "ContactDndUpdate", nameless), ["do-not-disturb by c1"]);
     let typed =
         json!({"contactId": "c1", "messageId": "g1", "phone": "+16195550111", "message": "hi", "channel": "SMS"});
     assert_eq!(steps("ghl", "ProviderOutboundMessage", typed), ["send g1 +16195550111"]);
