@@ -23,14 +23,11 @@ const ECHO_TTL: Duration = Duration::from_secs(24 * 3600);
 
 // `later`: several events may need one step; it stays as long as the last of them.
 // `created_at` is when it was last announced: a call may be under way since then.
-// Whoever waits for that call to end makes none meanwhile, and must not begin the
-// wait anew: a daemon that is killed again and again would never come to its end.
 // `= ANY` fences the joins: the planner takes every list for a short one. A step
 // that was neither known nor ours to insert was announced by somebody else at
 // this moment: its outcome is unknown to us.
 const ANNOUNCE: &str = "
-WITH ask AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $14::float8[])
-                          AS a(step, key, epoch, event_id, wake)),
+WITH ask AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[]) AS a(step, key, epoch, event_id)),
 lanes AS MATERIALIZED (SELECT key, epoch FROM event_lanes WHERE key = ANY ($2)),
 ours AS MATERIALIZED (
   SELECT a.* FROM ask a WHERE a.key IS NULL OR coalesce((a.key, a.epoch) IN (SELECT key, epoch FROM lanes), false)),
@@ -42,10 +39,7 @@ ins AS (
   SELECT step, 'intended', event_id FROM ours WHERE coalesce(step NOT IN (SELECT step FROM old), true) ORDER BY step
   ON CONFLICT (step) DO NOTHING RETURNING step),
 later AS (
-  UPDATE effects f SET event_id = greatest(f.event_id, o.event_id),
-         created_at = CASE WHEN f.state = 'intended' AND now() < f.created_at + o.wake * interval '1 second'
-                           THEN f.created_at ELSE now() END
-    FROM ours o
+  UPDATE effects f SET event_id = greatest(f.event_id, o.event_id), created_at = now() FROM ours o
    WHERE f.step = o.step AND f.step = ANY ($1)
      AND (f.state = 'intended' OR f.event_id IS NULL OR f.event_id < o.event_id)),
 expected AS MATERIALIZED (
@@ -69,7 +63,7 @@ SELECT o.step, coalesce(old.state, CASE WHEN ins.step IS NULL THEN 'intended' EN
   FROM ours o LEFT JOIN old ON old.step = o.step LEFT JOIN ins ON ins.step = o.step";
 
 /// A write about to be made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Announcement {
     /// Its name in the ledger.
     pub step: String,
@@ -77,9 +71,6 @@ pub struct Announcement {
     pub fence: Option<Fence>,
     /// The event it belongs to.
     pub event_id: Option<Uuid>,
-    /// While the last announcement is younger than this, its call may be under way:
-    /// then this one only asks, and the write is not to be made.
-    pub wake: Duration,
     /// The echoes it will cause.
     pub echoes: Vec<Echo>,
     /// Earlier writes of the same run, to be confirmed along with it.
@@ -232,7 +223,6 @@ async fn announce<C: GenericClient>(
                 &steps,
                 &ids,
                 &prints,
-                &announcements.iter().map(|a| a.wake.as_secs_f64()).collect::<Vec<_>>(),
             ],
         )
         .await?;

@@ -103,33 +103,27 @@ impl<'a> Ledger<'a> {
         echoes: &[Echo],
         confirmed: Vec<Confirmed>,
     ) -> Result<(Prior, Intent), Failure> {
-        let mut announcement = Announcement {
+        let announcement = Announcement {
             step: step.to_owned(),
             fence: self.fence,
             event_id: self.event_id,
-            wake: self.wake_of.unwrap_or_default(),
             echoes: echoes.to_vec(),
             confirmed,
         };
-        let unstored = || self.unstored.iter().rev().find(|done| done.step == step);
-        let mut prior = self.announcer.announce(announcement.clone()).await?;
-        // Killed daemons are followed at once, and their last call may be slower:
-        // looked up now, it would be missed and made again. Waited for here and not
-        // in the lane: a report would clear the count that finds what kills daemons.
-        while let (Prior::Unconfirmed { ago }, Some(wake_of), None) = (&prior, self.wake_of, unstored())
-            && *ago < wake_of
-        {
-            tokio::time::sleep(wake_of.saturating_sub(*ago)).await;
-            announcement.confirmed.clear();
-            prior = self.announcer.announce(announcement.clone()).await?;
-        }
+        let mut prior = self.announcer.announce(announcement).await?;
         if prior != Prior::Fresh
-            && let Some(done) = unstored()
+            && let Some(done) = self.unstored.iter().rev().find(|done| done.step == step)
         {
             prior = Prior::Done {
                 vendor_id: done.vendor_id.clone(),
                 fingerprint: done.fingerprint.clone(),
             };
+        }
+        // Killed daemons are followed at once, and their last call may be slower:
+        // looked up now, it would be missed and made again. Waited for here and not
+        // in the lane: a report would clear the count that finds what kills daemons.
+        if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of) {
+            tokio::time::sleep(wake_of.saturating_sub(*ago)).await;
         }
         Ok((prior, Intent::recorded(step.to_owned())))
     }

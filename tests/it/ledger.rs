@@ -1,8 +1,6 @@
 //! Writes are announced before they are made, many by one commit, each judged
 //! for itself.
 
-use std::time::Duration;
-
 use df_middleware::store::announcer::{Announcement, Announcer};
 use df_middleware::store::effects::{Confirmed, Echo, Fence, Prior};
 use df_middleware::store::{Db, StoreError};
@@ -18,7 +16,6 @@ fn of(step: &str) -> Announcement {
         step: step.to_owned(),
         fence: None,
         event_id: None,
-        wake: Duration::ZERO,
         echoes: Vec::new(),
         confirmed: Vec::new(),
     }
@@ -56,31 +53,6 @@ impl Ledger {
         self.stop.cancel();
         self.running.await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn a_wait_for_a_cut_off_call_that_is_itself_cut_off_goes_on_where_it_was() {
-    let ledger = Ledger::open().await;
-    ledger.announcer.announce(of("note")).await.unwrap();
-    let made_earlier = "UPDATE effects SET created_at = now() - interval '300 seconds'";
-    ledger.sql.batch_execute(made_earlier).await.unwrap();
-    let asked = |wake: u64| Announcement {
-        wake: Duration::from_secs(wake),
-        ..of("note")
-    };
-    let age = |prior: Prior| match prior {
-        Prior::Unconfirmed { ago } => ago.as_secs() / 100,
-        other => panic!("{other:?}"),
-    };
-    for _ in 0..3 {
-        let prior = ledger.announcer.announce(asked(10_000)).await.unwrap();
-        assert_eq!(age(prior), 3, "who only waits does not begin the wait anew");
-    }
-    let over = ledger.announcer.announce(asked(200)).await.unwrap();
-    assert_eq!(age(over), 3, "the call has ended: the write may be made again");
-    let after = ledger.announcer.announce(asked(10_000)).await.unwrap();
-    assert_eq!(age(after), 0, "and from then on it may be under way");
-    ledger.close().await;
 }
 
 #[tokio::test]

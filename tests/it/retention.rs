@@ -189,7 +189,6 @@ async fn announce(db: &Db, step: &str, event: Uuid) -> Prior {
         step: step.to_owned(),
         fence: None,
         event_id: Some(event),
-        wake: Duration::ZERO,
         echoes: Vec::new(),
         confirmed: Vec::new(),
     };
