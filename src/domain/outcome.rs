@@ -89,6 +89,9 @@ pub enum RetryClass {
     RateLimited,
     /// The vendor is down; its work is parked and burns no attempt.
     VendorDown,
+    /// A call of an earlier run that was cut off may still be under way. Nothing
+    /// was tried: the lane is handed back as it was found.
+    UnderWay,
 }
 
 /// A run that did not reach its effect. Texts are classified codes, free of

@@ -18,7 +18,7 @@ use super::complete::{FinishedEvent, FinishedLane};
 use super::settle::{Due, Run, close_coalesced, close_quarantined, hand_back, settle};
 use super::stops::Stops;
 use super::trial::Standing;
-use crate::domain::{Event, EventStatus, Failure, Verdict};
+use crate::domain::{Event, EventStatus, Failure, RetryClass, Verdict};
 use crate::store::effects::{Confirmed, Fence};
 
 /// Longest run of one event, for [`RetryPolicy::deadline`].
@@ -95,8 +95,10 @@ pub(crate) async fn run(lane: ClaimedLane, handler: &dyn Handler, policy: &Retry
             finished.events.extend(group.iter().map(|due| hand_back(&due.event)));
             continue;
         }
-        finished.claims = 0;
         let mut ended = worker.run(group, &finished.confirmed).await;
+        if !ended.waits_for_a_call {
+            finished.claims = 0;
+        }
         finished.events.append(&mut ended.rows);
         finished.confirmed.append(&mut ended.confirmed);
         finished.wait = ended.wait;
@@ -161,6 +163,9 @@ struct Ended {
     rows: Vec<FinishedEvent>,
     /// The lane must wait this long.
     wait: Option<Duration>,
+    /// Nothing was tried: the process's deaths before this claim stay counted, and
+    /// should it die while the lane waits, that says nothing about the event.
+    waits_for_a_call: bool,
     /// Their carrier died: each must get its own chance.
     singly: Vec<Due>,
     confirmed: Vec<Confirmed>,
@@ -225,6 +230,18 @@ impl Worker<'_> {
                 }
             }
         };
+        if let Run::Ended(Err(Failure::Retry {
+            class: RetryClass::UnderWay,
+            after,
+            ..
+        })) = &outcome
+        {
+            ended.waits_for_a_call = true;
+            ended.wait = Some(after.unwrap_or_default());
+            ended.rows = group.iter().map(|due| hand_back(&due.event)).collect();
+            ended.rows.push(row);
+            return ended;
+        }
         ended.wait = settle(&mut row, &carrier, &mut outcome, self.policy, self.handler);
         match row.status {
             EventStatus::Done => {

@@ -159,6 +159,7 @@ fn class(failure: &Failure) -> &'static str {
             RetryClass::Transient => "transient",
             RetryClass::RateLimited => "rate_limited",
             RetryClass::VendorDown => "vendor_down",
+            RetryClass::UnderWay => "under_way",
         },
     }
 }

@@ -77,6 +77,19 @@ pub async fn confirm<C: GenericClient>(client: &C, confirmed: &[Confirmed]) -> R
     Ok(())
 }
 
+const YOUNGEST: &str = "
+SELECT min(extract(epoch FROM now() - created_at))::float8 FROM effects WHERE step = ANY ($1) AND state = 'intended'";
+
+/// How long ago the last of these steps was announced that has not been confirmed.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn youngest<C: GenericClient>(client: &C, steps: &[&str]) -> Result<Option<Duration>, StoreError> {
+    let statement = client.prepare_cached(YOUNGEST).await?;
+    let seconds: Option<f64> = client.query_one(&statement, &[&steps]).await?.get(0);
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
 const DONE: &str = "SELECT step, vendor_id, fingerprint FROM effects WHERE step = ANY ($1) AND state = 'done'";
 
 /// Those of the steps that are in place, as they were confirmed.

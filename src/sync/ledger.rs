@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::Desk;
-use crate::domain::Failure;
+use crate::domain::{Failure, RetryClass};
 use crate::loops::Intent;
 use crate::store::announcer::{Announcement, Announcer};
 use crate::store::effects::{self, Confirmed, Echo, Fence, Prior};
@@ -64,6 +64,7 @@ impl<'a> Ledger<'a> {
     /// When the lane is no longer ours or the database is away: the write must
     /// not be made.
     pub async fn announce(&mut self, step: &str, echoes: &[Echo]) -> Result<(Prior, Intent), Failure> {
+        self.ask_before(&[step]).await?;
         let confirmed = self.confirmed.clone();
         let announced = self.announce_with(step, echoes, confirmed).await?;
         self.confirmed.clear();
@@ -75,6 +76,8 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// As [`Self::announce`]; none may be made then.
     pub async fn announce_all(&mut self, writes: &[(&str, Vec<Echo>)]) -> Result<Vec<(Prior, Intent)>, Failure> {
+        self.ask_before(&writes.iter().map(|(step, _)| *step).collect::<Vec<_>>())
+            .await?;
         // The first carries what is still to be confirmed.
         let mut confirmed = self.confirmed.clone();
         let announcing = writes
@@ -95,6 +98,31 @@ impl<'a> Ledger<'a> {
         stored.extend(newer.cloned());
         stored.reverse();
         stored
+    }
+
+    /// Killed daemons are followed at once, and their last call may be slower than
+    /// their follower: looked up now, its write would be missed and made again. So
+    /// a run after one that was cut off comes back when that call must have ended,
+    /// and announces nothing before, which would begin the wait anew.
+    async fn ask_before(&self, steps: &[&str]) -> Result<(), Failure> {
+        let Some(wake_of) = self.wake_of else {
+            return Ok(());
+        };
+        let ours: Vec<&str> = self
+            .unstored
+            .iter()
+            .chain(&self.confirmed)
+            .map(|done| done.step.as_str())
+            .collect();
+        let steps: Vec<&str> = steps.iter().copied().filter(|step| !ours.contains(step)).collect();
+        match effects::youngest(&self.db.client().await?, &steps).await? {
+            Some(ago) if ago < wake_of => Err(Failure::Retry {
+                class: RetryClass::UnderWay,
+                after: Some(wake_of - ago),
+                reason: "a call of a run that was cut off may be under way".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     async fn announce_with(
@@ -118,12 +146,6 @@ impl<'a> Ledger<'a> {
                 vendor_id: done.vendor_id.clone(),
                 fingerprint: done.fingerprint.clone(),
             };
-        }
-        // Killed daemons are followed at once, and their last call may be slower:
-        // looked up now, it would be missed and made again. Waited for here and not
-        // in the lane: a report would clear the count that finds what kills daemons.
-        if let (Prior::Unconfirmed { ago }, Some(wake_of)) = (&prior, self.wake_of) {
-            tokio::time::sleep(wake_of.saturating_sub(*ago)).await;
         }
         Ok((prior, Intent::recorded(step.to_owned())))
     }
