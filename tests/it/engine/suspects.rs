@@ -1,7 +1,9 @@
 //! After a crash loop many lanes run on trial, one at a time: nobody else waits for them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use df_middleware::domain::{Failure, RetryClass};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -45,5 +47,44 @@ async fn more_suspects_than_places_leave_room_for_everybody_else_and_keep_their_
     assert_eq!(lab.rows(let_go).await, [json!({"attempts": 3})]);
     gate.add_permits(1000);
     lab.idle().await;
+    engine.stop().await;
+}
+
+/// A wait for a call that is under way shows nothing, for or against the event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspect_that_waits_for_an_earlier_call_keeps_its_count_and_is_not_condemned_by_waiting() {
+    let lab = Lab::new().await;
+    let handler = Scripted::new(script(|_, before| match before {
+        0..4 => Err(Failure::Retry {
+            class: RetryClass::UnderWay,
+            after: Some(Duration::from_millis(if before < 3 { 5 } else { 3_600_000 })),
+            reason: "a call is under way".to_owned(),
+        }),
+        _ => Ok(()),
+    }));
+    lab.type_events(&[("suspect", on(1))]).await;
+    // Not running: gives the row its lane.
+    let idle = lab.engine(Scripted::new(script(|_, _| Ok(()))), limits());
+    idle.pick_up_typed_rows().await.unwrap();
+    lab.watcher
+        .batch_execute("UPDATE event_lanes SET attempts = 7003, ready_at = now()")
+        .await
+        .unwrap();
+    let engine = lab.start(&handler, limits());
+    lab.until("SELECT ready_at > now() + interval '50 minutes' FROM event_lanes")
+        .await;
+    assert_eq!(
+        lab.rows("SELECT attempts FROM event_lanes").await,
+        [json!({"attempts": 7003})]
+    );
+    let waiting = json!({"status": "pending", "attempts": 0, "error_message": null});
+    assert_eq!(lab.state("suspect").await, waiting);
+    lab.watcher
+        .batch_execute("UPDATE event_lanes SET ready_at = now()")
+        .await
+        .unwrap();
+    lab.idle().await;
+    assert_eq!(handler.runs().len(), 5);
+    assert_eq!(lab.state("suspect").await["status"], "done");
     engine.stop().await;
 }
