@@ -107,7 +107,8 @@ impl Engine {
     /// left to its lease. It ends so, too, when its sweep has ended: the daemon
     /// must not go on without it.
     pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
-        let draining = self.draining.clone();
+        // A lane at the door of its slot sees the stop as soon as anybody does.
+        let draining = stop.child_token();
         let sweeper = tokio::spawn(Arc::clone(&self).sweep_loop(draining.clone()));
         let mut flight = Flight::new(&self, draining.clone());
         let mut due = true;
@@ -117,10 +118,11 @@ impl Engine {
             // Lanes that are about to end join the batch.
             tokio::task::yield_now().await;
             flight.start_storing();
-            if stop.is_cancelled() || sweeper.is_finished() {
+            if sweeper.is_finished() {
                 draining.cancel();
             }
             if draining.is_cancelled() {
+                self.draining.cancel();
                 let ends = *grace_ends.get_or_insert_with(|| Instant::now() + grace);
                 if flight.is_empty() || Instant::now() >= ends + HAND_BACK {
                     break;
