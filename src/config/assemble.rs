@@ -12,9 +12,10 @@ use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number
 use super::read::Reading;
 use super::sections::{
     Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings,
-    SourceOfTruth, Sync, Texting, TextingVendor,
+    SourceOfTruth, Sync, Texting,
 };
 use super::values;
+use crate::domain::TextingVendor;
 
 pub(super) fn settings(mut reading: Reading) -> Result<Settings, Problems> {
     let settings = all(&mut reading);
@@ -159,10 +160,11 @@ fn texting(r: &mut Reading) -> Option<Texting> {
     let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::own_numbers);
     let location_id = r.want(&keys::TEXTING_LOCATION_ID, values::text);
     let sync_to_aloware = r.need(&keys::TEXTING_SYNC_TO_ALOWARE, values::switch);
-    let vendor = r.need(
-        &keys::TEXTING_VENDOR,
-        values::one_of(&[("generic", TextingVendor::Generic)]),
-    );
+    let vendors: Vec<_> = TextingVendor::ALL
+        .iter()
+        .map(|vendor| (vendor.as_str(), *vendor))
+        .collect();
+    let vendor = r.need(&keys::TEXTING_VENDOR, values::one_of(&vendors));
     Some(Texting {
         base_url: base_url?,
         api_key: api_key?,

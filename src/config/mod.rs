@@ -23,7 +23,7 @@ pub use effective::{Effective, EffectiveLine};
 pub use problems::Problems;
 pub use sections::{
     Aloware, CallSurface, Communications, CustomField, Database, Ghl, Http, Jobs, LogFormat, Rate, RecordingLinks,
-    Server, Settings, SourceOfTruth, Sync, Texting, TextingVendor,
+    Server, Settings, SourceOfTruth, Sync, Texting,
 };
 pub use surroundings::{Defaults, Surroundings};
 

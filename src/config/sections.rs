@@ -10,6 +10,8 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::TextingVendor;
+
 /// Every setting of the daemon.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -188,15 +190,8 @@ pub struct Texting {
     pub location_id: Option<String>,
     /// Whether texts are also mapped to Aloware contacts.
     pub sync_to_aloware: bool,
-    /// Payload dialect.
+    /// Payload dialect and signature scheme.
     pub vendor: TextingVendor,
-}
-
-/// Payload dialect and signature scheme of the texting vendor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextingVendor {
-    /// The seed's own shape.
-    Generic,
 }
 
 /// `[sync]`

@@ -44,6 +44,32 @@ closed_set! {
 }
 
 closed_set! {
+    /// The texting vendor: its payload dialect and its signature scheme.
+    TextingVendor {
+        /// The seed's own shape.
+        Generic = "generic",
+        /// Telnyx v2.
+        Telnyx = "telnyx",
+        /// Twilio Programmable Messaging.
+        Twilio = "twilio",
+        /// Bandwidth v2.
+        Bandwidth = "bandwidth",
+        /// Plivo.
+        Plivo = "plivo",
+        /// Sinch SMS.
+        Sinch = "sinch",
+        /// Vonage, SMS API and Messages API.
+        Vonage = "vonage",
+        /// MessageBird, the API before Bird.
+        MessageBird = "messagebird",
+        /// Infobip.
+        Infobip = "infobip",
+        /// SimpleTexting v2.
+        SimpleTexting = "simpletexting",
+    }
+}
+
+closed_set! {
     /// The state of a stored event (`status` of both event tables).
     EventStatus {
         /// Waiting for its lane.

@@ -14,6 +14,6 @@ pub use consent::{Cause, ConsentChange, Move};
 pub use contact::{AlowareContact, Dnd, GhlContact, PersonFields};
 pub use event::{Event, EventTable, Verdict};
 pub use ids::{AlowareContactId, GhlContactId};
-pub use kinds::{Entity, EventStatus, Flow, Source, SyncStatus, TextDirection};
+pub use kinds::{Entity, EventStatus, Flow, Source, SyncStatus, TextDirection, TextingVendor};
 pub use outcome::{Failure, LogEntry, Outcome, RetryClass};
 pub use phone::{Phone, PhoneHint, mask};

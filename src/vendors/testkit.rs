@@ -211,6 +211,6 @@ pub(crate) fn texting(base: Option<Url>) -> config::Texting {
         from_numbers: vec!["+16195550100".to_owned()],
         location_id: None,
         sync_to_aloware: false,
-        vendor: config::TextingVendor::Generic,
+        vendor: crate::domain::TextingVendor::Generic,
     }
 }

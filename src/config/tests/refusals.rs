@@ -99,7 +99,7 @@ fn an_unknown_choice_is_refused_with_the_choices() {
         "{why}"
     );
     assert!(problem("", &[("TEXTING_SYNC_TO_ALOWARE", "yes")]).contains("true or false"));
-    assert!(problem("", &[("TEXTING_VENDOR", "acme")]).contains("must be generic"));
+    assert!(problem("", &[("TEXTING_VENDOR", "acme")]).contains("must be generic or telnyx"));
     assert!(problem("", &[("DF_LOG_FORMAT", "xml")]).contains("json or pretty"));
 }
 

@@ -34,6 +34,13 @@ pub async fn unfinished(client: &Client) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
+/// Events that ended, one way or the other.
+pub async fn ended(client: &Client) -> i64 {
+    let sql = "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('done', 'error'))
+                    + (SELECT count(*) FROM texting_webhook_events WHERE status IN ('done', 'error'))";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
 /// What is unfinished, for a failing test's message.
 pub async fn describe(client: &Client) -> String {
     let sql = "SELECT event_type, status, attempts, error_message FROM webhook_events WHERE status <> 'done'
