@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::sections::CustomField;
-use crate::domain::{Phone, PhoneHint};
+use crate::domain::{Address, PhoneHint};
 
 /// Any text, as it is.
 pub(super) fn text(text: &str) -> Result<String, String> {
@@ -42,13 +42,10 @@ pub(super) fn items(items: Vec<String>) -> Result<Vec<String>, String> {
 pub(super) fn own_numbers(items: Vec<String>) -> Result<Vec<String>, String> {
     items
         .into_iter()
-        .map(|item| {
-            let short_code = (3..=8).contains(&item.len()) && item.bytes().all(|byte| byte.is_ascii_digit());
-            match Phone::parse(&item, &PhoneHint::International).filter(|_| item.starts_with('+')) {
-                Some(phone) => Ok(phone.as_str().to_owned()),
-                None if short_code => Ok(item),
-                None => Err("each number is written with + and country code, or is a short code".to_owned()),
-            }
+        .map(|item| match Address::parse(&item, &PhoneHint::International) {
+            Some(Address::Phone(phone)) if item.starts_with('+') => Ok(phone.as_str().to_owned()),
+            Some(Address::ShortCode(code)) => Ok(code),
+            _ => Err("each number is written with + and country code, or is a short code".to_owned()),
         })
         .collect()
 }

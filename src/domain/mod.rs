@@ -2,6 +2,7 @@
 //!
 //! Every other room may use these types; this room uses nothing of the crate.
 
+pub mod address;
 pub mod consent;
 pub mod contact;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod kinds;
 pub mod outcome;
 pub mod phone;
 
+pub use address::Address;
 pub use consent::{Cause, ConsentChange, Move};
 pub use contact::{AlowareContact, Dnd, GhlContact, PersonFields};
 pub use event::{Event, EventTable, Verdict};

@@ -35,7 +35,7 @@ pub struct Phone(String);
 impl Phone {
     /// Reads a number as written by a person or vendor. `None` for short
     /// codes, alphanumeric senders, and anything too short or long to be a
-    /// subscriber number.
+    /// subscriber number, by its region's lengths where no `+` is written.
     pub fn parse(raw: &str, hint: &PhoneHint) -> Option<Self> {
         let cleaned = clean(raw);
         let digits = cleaned.chars().filter(char::is_ascii_digit).count();
@@ -51,6 +51,10 @@ impl Phone {
             PhoneHint::International => (format!("+{cleaned}"), None),
         };
         let number = PHONE_NUMBER_UTIL.parse(&text, region).ok()?;
+        // National digits of an impossible length were misread; who wrote a country code is believed.
+        if !text.starts_with('+') && !PHONE_NUMBER_UTIL.is_possible_number(&number) {
+            return None;
+        }
         let e164 = number.format_as(PhoneNumberFormat::E164).into_owned();
         let length = e164.len().saturating_sub(1);
         (e164.starts_with('+') && (8..=17).contains(&length)).then_some(Self(e164))
@@ -68,8 +72,11 @@ impl Phone {
     }
 }
 
-/// Removes what copies and keyboards add (marks that print nothing, full-width
-/// forms, a `tel:` prefix) and keeps the rest for the parser.
+/// Schemes before a number, as in `tel:` links and in vendors' other channels.
+const SCHEMES: [&str; 4] = ["tel:", "sms:", "rcs:", "whatsapp:"];
+
+/// Removes what copies, keyboards and spreadsheets add (marks that print nothing,
+/// full-width forms, a scheme, `.0`) and keeps the rest for the parser.
 fn clean(raw: &str) -> String {
     let folded: Cow<'_, str> = if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         raw.into()
@@ -79,7 +86,14 @@ fn clean(raw: &str) -> String {
             .collect()
     };
     let trimmed = folded.trim();
-    trimmed.strip_prefix("tel:").unwrap_or(trimmed).to_owned()
+    let bare = SCHEMES
+        .iter()
+        .find_map(|scheme| trimmed.strip_prefix(scheme))
+        .unwrap_or(trimmed);
+    let cell = bare
+        .strip_suffix(".0")
+        .filter(|cell| cell.bytes().all(|byte| byte.is_ascii_digit()));
+    cell.unwrap_or(bare).to_owned()
 }
 
 /// The form that operators see: the first four characters and `***`.
