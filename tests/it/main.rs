@@ -28,6 +28,7 @@ mod legacy_surface;
 mod lists;
 mod nameless_consent;
 mod notes;
+mod opt_out_traps;
 mod opt_outs;
 mod opt_outs_first;
 mod outages;
