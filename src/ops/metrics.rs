@@ -130,6 +130,18 @@ fn describe() {
         "Requests with a missing or wrong secret or signature"
     );
     describe_counter!(
+        "texting_refused_total",
+        "Texting deliveries without proof, by vendor and reason: unset, missing, malformed, stale, wrong"
+    );
+    describe_counter!(
+        "texting_unreadable_total",
+        "Authentic texting deliveries that are neither JSON nor a form, stored as they came"
+    );
+    describe_counter!(
+        "texting_files_ignored_total",
+        "Files in texting deliveries, which are not kept"
+    );
+    describe_counter!(
         "webhooks_not_stored_total",
         "Authentic deliveries that were refused because nothing could store them"
     );
