@@ -40,4 +40,5 @@ mod spool;
 mod story;
 mod support;
 mod takeovers;
+mod texting_door;
 mod texts;
