@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
-use df_middleware::domain::{Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection};
+use df_middleware::domain::{
+    Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection, TextingVendor,
+};
 
 use super::TREE;
 use super::tokens::Tokens;
@@ -49,9 +51,10 @@ fn held() -> Checks {
         .collect()
 }
 
-/// Every set declared with `closed_set!`. The last three have columns without a
-/// `CHECK`: an operator may type any source, and vendors have entities of their own.
-const SETS: [&str; 9] = [
+/// Every set declared with `closed_set!`. Source, entity and direction have columns
+/// without a `CHECK`: an operator may type any source, and vendors have entities of
+/// their own. The texting vendor is a setting.
+const SETS: [&str; 10] = [
     "EventStatus",
     "Flow",
     "SyncStatus",
@@ -61,6 +64,7 @@ const SETS: [&str; 9] = [
     "Source",
     "Entity",
     "TextDirection",
+    "TextingVendor",
 ];
 
 fn migrations() -> io::Result<String> {
@@ -163,7 +167,8 @@ fn every_member_of_a_closed_set_is_read_back_from_its_text() {
         EventTable,
         Source,
         Entity,
-        TextDirection
+        TextDirection,
+        TextingVendor
     );
 }
 
