@@ -32,7 +32,7 @@ async fn told(response: Response) -> (u16, String, String) {
 
 async fn stored(app: &TestApp) -> Vec<String> {
     let rows = app
-        .rows("SELECT payload::text AS payload FROM texting_webhook_events ORDER BY seq")
+        .rows("SELECT payload_json::text AS payload FROM texting_webhook_events ORDER BY seq")
         .await;
     rows.iter()
         .map(|row| row["payload"].as_str().unwrap().to_owned())

@@ -165,6 +165,8 @@ fn either(first: Result<(), Refusal>, second: impl FnOnce() -> Result<(), Refusa
 }
 
 #[cfg(test)]
+mod particulars;
+#[cfg(test)]
 mod testkit;
 #[cfg(test)]
 mod tests;

@@ -282,3 +282,8 @@ pub(super) fn standard(keys: &[Result<&[u8], u8>]) -> Delivery {
         .with("webhook-timestamp", NOW.to_string())
         .with("webhook-signature", signatures.join(" "))
 }
+
+/// The setting of a `v1` key.
+pub(super) fn standard_secret(seed: u8) -> String {
+    format!("whsec_{}", STANDARD.encode([seed; 32]))
+}
