@@ -14,6 +14,7 @@ use super::sections::{
     Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings,
     SourceOfTruth, Sync, Texting,
 };
+use super::texting::{TextingProof, proofs};
 use super::values;
 use crate::domain::TextingVendor;
 
@@ -156,19 +157,30 @@ fn aloware(r: &mut Reading) -> Option<Aloware> {
 fn texting(r: &mut Reading) -> Option<Texting> {
     let base_url = r.want(&keys::TEXTING_BASE_URL, values::base_url);
     let api_key = r.want(&keys::TEXTING_API_KEY, values::secret);
-    let webhook_secrets = r.list(&keys::TEXTING_WEBHOOK_SECRET, values::rotating_secrets);
-    let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::own_numbers);
-    let location_id = r.want(&keys::TEXTING_LOCATION_ID, values::text);
-    let sync_to_aloware = r.need(&keys::TEXTING_SYNC_TO_ALOWARE, values::switch);
     let vendors: Vec<_> = TextingVendor::ALL
         .iter()
         .map(|vendor| (vendor.as_str(), *vendor))
         .collect();
     let vendor = r.need(&keys::TEXTING_VENDOR, values::one_of(&vendors));
+    let meant = vendor.unwrap_or(TextingVendor::Generic);
+    let webhook_secrets = r.list(&keys::TEXTING_WEBHOOK_SECRET, proofs(meant));
+    let public_url = r.want(&keys::TEXTING_PUBLIC_URL, values::called_url);
+    let is_shared = |proof: &TextingProof| matches!(proof, TextingProof::Shared(_));
+    if let (Some(secrets), Some(None)) = (&webhook_secrets, &public_url)
+        && Texting::signs_url(meant)
+        && secrets.iter().any(is_shared)
+    {
+        let why = format!("required: {meant} signs the URL it calls; set TEXTING_PUBLIC_URL to that URL");
+        r.refuse(&keys::TEXTING_PUBLIC_URL, &why, None);
+    }
+    let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::own_numbers);
+    let location_id = r.want(&keys::TEXTING_LOCATION_ID, values::text);
+    let sync_to_aloware = r.need(&keys::TEXTING_SYNC_TO_ALOWARE, values::switch);
     Some(Texting {
         base_url: base_url?,
         api_key: api_key?,
         webhook_secrets: webhook_secrets?,
+        public_url: public_url?,
         from_numbers: from_numbers?,
         location_id: location_id?,
         sync_to_aloware: sync_to_aloware?,

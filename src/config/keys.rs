@@ -116,6 +116,7 @@ table! {
     TEXTING_BASE_URL: Text "texting.base_url" ["TEXTING_BASE_URL", "VERITY_BASE_URL"], Unset;
     TEXTING_API_KEY: Secret "texting.api_key" ["TEXTING_API_KEY", "VERITY_API_KEY"], Unset;
     TEXTING_WEBHOOK_SECRET: Secrets "texting.webhook_secret" ["TEXTING_WEBHOOK_SECRET", "VERITY_WEBHOOK_SECRET"], Unset;
+    TEXTING_PUBLIC_URL: Text "texting.public_url" ["TEXTING_PUBLIC_URL"], Unset;
     TEXTING_FROM_NUMBER: List "texting.from_number" ["TEXTING_FROM_NUMBER"], Unset;
     TEXTING_LOCATION_ID: Text "texting.location_id" ["TEXTING_LOCATION_ID"], Unset;
     TEXTING_SYNC_TO_ALOWARE: Switch "texting.sync_to_aloware" ["TEXTING_SYNC_TO_ALOWARE"], Is("false");

@@ -14,6 +14,7 @@ pub mod sections;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod texting;
 mod values;
 
 use std::io;
@@ -26,6 +27,7 @@ pub use sections::{
     Server, Settings, SourceOfTruth, Sync, Texting,
 };
 pub use surroundings::{Defaults, Surroundings};
+pub use texting::TextingProof;
 
 use read::Reading;
 

@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 use url::Url;
 
+use super::texting::TextingProof;
 use crate::domain::TextingVendor;
 
 /// Every setting of the daemon.
@@ -182,8 +183,10 @@ pub struct Texting {
     pub base_url: Option<Url>,
     /// Bearer token; unset: nothing can be sent.
     pub api_key: Option<SecretString>,
-    /// Accepted `X-Texting-Secret` values; empty: every delivery is refused.
-    pub webhook_secrets: Vec<SecretString>,
+    /// What proves a delivery; empty: every delivery is refused.
+    pub webhook_secrets: Vec<TextingProof>,
+    /// The URL the vendor calls, for vendors that sign it.
+    pub public_url: Option<Url>,
     /// Our own numbers as E.164, or short codes; the first is the default sender.
     pub from_numbers: Vec<String>,
     /// Passed through to the vendor.

@@ -93,6 +93,15 @@ pub(super) fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// A URL of ours that somebody calls, its query included.
+pub(super) fn called_url(text: &str) -> Result<Url, String> {
+    let url = http_url(text)?;
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err("must carry neither user, password nor #".to_owned());
+    }
+    Ok(url)
+}
+
 /// An http(s) URL that is itself a secret.
 pub(super) fn secret_url(text: &str) -> Result<SecretString, String> {
     http_url(text)?;
@@ -120,14 +129,6 @@ pub(super) fn basic_user(text: &str) -> Result<SecretString, String> {
         return Err("a Basic user name cannot contain `:`".to_owned());
     }
     secret(text)
-}
-
-/// One secret, or two during rotation.
-pub(super) fn rotating_secrets(items: Vec<String>) -> Result<Vec<SecretString>, String> {
-    if items.len() > 2 {
-        return Err("at most two values, separated by a comma".to_owned());
-    }
-    items.iter().map(|item| secret(item)).collect()
 }
 
 /// Ed25519 public keys: PEM, or Base64 of the raw key or of its SPKI DER.
@@ -225,7 +226,8 @@ fn lowercase_name(item: String) -> String {
     }
 }
 
-fn public_key(text: &str) -> Option<[u8; 32]> {
+/// One of them; `None` when it is none.
+pub(super) fn public_key(text: &str) -> Option<[u8; 32]> {
     let body = text
         .replace("-----BEGIN PUBLIC KEY-----", "")
         .replace("-----END PUBLIC KEY-----", "");

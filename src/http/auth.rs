@@ -1,5 +1,5 @@
-//! Who may knock: Basic and Bearer for Aloware, a secret in a header for the
-//! rest. Secrets are compared as SHA-256 digests in constant time, so neither
+//! Who may knock: Basic and Bearer for Aloware, a secret in a header for people
+//! and schedulers. Secrets are compared as SHA-256 digests in constant time, so neither
 //! content nor length shows in the time taken.
 
 use actix_web::HttpRequest;
@@ -17,7 +17,7 @@ use crate::config::{Aloware, Settings};
 pub const JOBS_HEADER: &str = "X-DF-JOBS-SECRET";
 /// The header of `/api/admin`, `/api/sync` and `/api/messages`.
 pub const ADMIN_HEADER: &str = "X-DF-ADMIN-SECRET";
-/// The header of the texting webhook.
+/// The header of the generic texting vendor.
 pub const TEXTING_HEADER: &str = "X-Texting-Secret";
 
 /// Compares without telling where the two differ. An empty secret fits nothing.
@@ -36,31 +36,18 @@ pub fn is_aloware(request: &HttpRequest, settings: &Aloware) -> bool {
         return false;
     };
     if scheme.eq_ignore_ascii_case(b"basic") {
-        return is_basic_pair(value, settings);
+        return is_basic_pair(value, &settings.webhook_user, &settings.webhook_pass).into();
     }
     let bearer = settings.webhook_bearer.as_ref();
     scheme.eq_ignore_ascii_case(b"bearer") && bearer.is_some_and(|token| same(value, token).into())
 }
 
-fn is_basic_pair(value: &[u8], settings: &Aloware) -> bool {
-    let Ok(pair) = STANDARD.decode(value) else {
-        return false;
-    };
+/// Whether `value`, out of a Basic header, is that user and password.
+pub(super) fn is_basic_pair(value: &[u8], user: &SecretString, password: &SecretString) -> Choice {
+    let pair = STANDARD.decode(value).unwrap_or_default();
     let mut parts = pair.splitn(2, |byte| *byte == b':');
-    let user = parts.next().unwrap_or_default();
-    let Some(password) = parts.next() else {
-        return false;
-    };
-    (same(user, &settings.webhook_user) & same(password, &settings.webhook_pass)).into()
-}
-
-/// Whether the request carries one of the texting vendor's secrets.
-pub fn is_texting(request: &HttpRequest, secrets: &[SecretString]) -> bool {
-    let given = header(request, TEXTING_HEADER);
-    let fits = secrets
-        .iter()
-        .fold(Choice::from(0), |any, secret| any | same(given, secret));
-    fits.into()
+    let given = (parts.next().unwrap_or_default(), parts.next());
+    same(given.0, user) & given.1.map_or(Choice::from(0), |given| same(given, password))
 }
 
 /// Lets the scheduler's caller in.
@@ -95,7 +82,8 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> &'r [u8] {
         .unwrap_or_default()
 }
 
-fn split_at_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Scheme and value of an Authorization header.
+pub(super) fn split_at_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.trim_ascii();
     let at = text.iter().position(|byte| *byte == b' ')?;
     let (scheme, value) = text.split_at(at);
@@ -168,22 +156,6 @@ mod tests {
     fn an_empty_secret_lets_nobody_in() {
         let empty = SecretString::from(String::new());
         assert!(!bool::from(same(b"", &empty)));
-        let bare = TestRequest::default()
-            .insert_header((TEXTING_HEADER, ""))
-            .to_http_request();
-        assert!(!is_texting(&bare, &[empty]));
-        assert!(!is_texting(&bare, &[]));
-    }
-
-    #[test]
-    fn either_texting_secret_is_accepted_during_rotation() {
-        let settings = settings(&[("TEXTING_WEBHOOK_SECRET", "old-1,new-1")]).texting;
-        for (given, wanted) in [("old-1", true), ("new-1", true), ("old-1,new-1", false), ("ol", false)] {
-            let request = TestRequest::default()
-                .insert_header((TEXTING_HEADER, given))
-                .to_http_request();
-            assert_eq!(is_texting(&request, &settings.webhook_secrets), wanted, "{given}");
-        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod sync_routes;
 mod testkit;
 #[cfg(test)]
 mod tests;
+pub mod texting;
 mod webhooks;
 
 use std::fmt;

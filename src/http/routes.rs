@@ -47,6 +47,13 @@ pub const ROUTES: &[RouteEntry] = &[
         route.to(webhooks::ghl::receive_by_secret)
     }),
     post("/api/webhooks/texting", |route| route.to(webhooks::texting::receive)),
+    get("/api/webhooks/texting", |route| route.to(webhooks::texting::called)),
+    post("/api/webhooks/texting/{secret}", |route| {
+        route.to(webhooks::texting::receive_by_secret)
+    }),
+    get("/api/webhooks/texting/{secret}", |route| {
+        route.to(webhooks::texting::called)
+    }),
     post("/api/jobs/enqueue-pending", |route| route.to(jobs::enqueue_pending)),
     post("/api/jobs/enqueue-texting-pending", |route| {
         route.to(jobs::enqueue_texting_pending)

@@ -118,7 +118,7 @@ fn resident_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-fn describe() {
+fn describe_requests() {
     describe_counter!("http_requests_total", "Requests answered, by route and status");
     describe_histogram!(
         "http_request_duration_seconds",
@@ -130,6 +130,18 @@ fn describe() {
         "Requests with a missing or wrong secret or signature"
     );
     describe_counter!(
+        "texting_refused_total",
+        "Texting deliveries without proof, by vendor and reason: unset, missing, malformed, stale, wrong"
+    );
+    describe_counter!(
+        "texting_unreadable_total",
+        "Authentic texting deliveries that are neither JSON nor a form, stored as they came"
+    );
+    describe_counter!(
+        "texting_files_ignored_total",
+        "Files in texting deliveries, which are not kept"
+    );
+    describe_counter!(
         "webhooks_not_stored_total",
         "Authentic deliveries that were refused because nothing could store them"
     );
@@ -139,6 +151,10 @@ fn describe() {
     );
     describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
     describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
+}
+
+fn describe() {
+    describe_requests();
     describe_counter!("events_stored_total", "Deliveries stored as new events");
     describe_histogram!("ingest_batch_rows", "Deliveries of one commit");
     describe_counter!(

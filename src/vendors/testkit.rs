@@ -208,6 +208,7 @@ pub(crate) fn texting(base: Option<Url>) -> config::Texting {
         base_url: base,
         api_key: Some(SecretString::from("texting-secret")),
         webhook_secrets: Vec::new(),
+        public_url: None,
         from_numbers: vec!["+16195550100".to_owned()],
         location_id: None,
         sync_to_aloware: false,

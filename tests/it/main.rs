@@ -41,4 +41,5 @@ mod spool;
 mod story;
 mod support;
 mod takeovers;
+mod texting_door;
 mod texts;

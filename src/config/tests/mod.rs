@@ -2,6 +2,7 @@
 //! problems out. Here: which source a setting comes from.
 
 mod meanings;
+mod proofs;
 mod refusals;
 mod shown;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Defaults, LogFormat, Problems, Rate, Settings, SourceOfTruth, parse, parse_database};
+use super::{Defaults, LogFormat, Problems, Rate, Settings, SourceOfTruth, TextingProof, parse, parse_database};
 
 const REQUIRED: [(&str, &str); 7] = [
     ("GHL_API_KEY", "pit-1"),
@@ -131,7 +132,10 @@ fn the_old_names_of_the_texting_vendor_still_work() {
     let secrets: Vec<_> = texting
         .webhook_secrets
         .iter()
-        .map(ExposeSecret::expose_secret)
+        .filter_map(|proof| match proof {
+            TextingProof::Shared(secret) => Some(secret.expose_secret()),
+            _ => None,
+        })
         .collect();
     assert_eq!(secrets, ["one", "two"]);
     assert!(problem("", &[("TEXTING_WEBHOOK_SECRET", "a,b,c")]).contains("at most two"));

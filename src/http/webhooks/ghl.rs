@@ -2,6 +2,8 @@
 //! URL, through which an agent's text reaches us to be sent. Only a
 //! [`Verified`] body is read.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
@@ -12,6 +14,9 @@ use crate::http::signature::{Door, Verified, may_pass, verify};
 use crate::http::{State, body};
 use crate::wire::ghl::{Delivery, Kind, PROVIDER_OUTBOUND};
 use crate::wire::json::text;
+
+/// GHL comes back when refused.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `POST /api/webhooks/ghl`.
 pub(in crate::http) async fn receive(
@@ -48,7 +53,7 @@ pub(in crate::http) async fn receive_provider(
         read(&state, Source::Ghl, event.as_bytes())
     });
     match event {
-        Ok(events) => keep(&state, Source::Ghl, events).await,
+        Ok(events) => keep(&state, Source::Ghl, events, PATIENCE).await,
         Err(ended) => ended.answer(Source::Ghl),
     }
 }
@@ -61,10 +66,10 @@ async fn verified(
 ) -> Result<Verified, Ended> {
     let settings = &state.settings.ghl;
     if !may_pass(request.headers(), door, settings) {
-        return Err(Ended::Unproved);
+        return Err(Ended::Unproved("no proof"));
     }
     let bytes = body::read(request, payload, state.settings.server.body_limit).await?;
-    verify(request.headers(), bytes, door, settings).map_err(|_| Ended::Unproved)
+    verify(request.headers(), bytes, door, settings).map_err(|_| Ended::Unproved("wrong proof"))
 }
 
 async fn event(state: &State, delivery: Result<Verified, Ended>) -> HttpResponse {
@@ -76,7 +81,7 @@ async fn event(state: &State, delivery: Result<Verified, Ended>) -> HttpResponse
             tracing::warn!("ignored a delivery that called itself a provider delivery");
             Ended::Ignored.answer(Source::Ghl)
         }
-        Ok(events) => keep(state, Source::Ghl, events).await,
+        Ok(events) => keep(state, Source::Ghl, events, PATIENCE).await,
         Err(ended) => ended.answer(Source::Ghl),
     }
 }

@@ -31,8 +31,8 @@ enum Ended {
     Ignored,
     /// No JSON.
     NotJson,
-    /// Its sender was not proved.
-    Unproved,
+    /// Its sender was not proved; why, is for the log.
+    Unproved(&'static str),
     /// Its body was not read to the end.
     Body(BodyError),
 }
@@ -50,9 +50,9 @@ impl Ended {
             Self::Ignored => done(&json!({"success": true, "ignored": true})),
             Self::NotJson => plain(StatusCode::BAD_REQUEST, "Invalid JSON"),
             Self::Body(error) => plain(error.status(), &error.to_string()),
-            Self::Unproved => {
+            Self::Unproved(why) => {
                 metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
-                tracing::warn!(%source, "webhook refused: not authentic");
+                tracing::warn!(%source, why, "webhook refused: not authentic");
                 plain(StatusCode::UNAUTHORIZED, "Unauthorized")
             }
         }
@@ -75,21 +75,13 @@ fn read(state: &State, source: Source, body: &[u8]) -> Result<Vec<Prepared>, End
 }
 
 /// Stores the events and answers; waits a while rather than refuse.
-async fn keep(state: &State, source: Source, events: Vec<Prepared>) -> HttpResponse {
-    let outcome = store_patiently(&state.ingest, events, source, patience(source)).await;
+async fn keep(state: &State, source: Source, events: Vec<Prepared>, patience: Duration) -> HttpResponse {
+    let outcome = store_patiently(&state.ingest, events, source, patience).await;
     if let Err(error) = outcome {
         tracing::error!(%source, %error, "delivery refused");
         metrics::counter!("webhooks_not_stored_total", "source" => source.as_str()).increment(1);
     }
     answer(source, outcome)
-}
-
-/// Aloware delivers once and never again; the others come back when refused.
-const fn patience(source: Source) -> Duration {
-    match source {
-        Source::Aloware => Duration::from_secs(25),
-        Source::Ghl | Source::Texting => Duration::from_secs(5),
-    }
 }
 
 async fn store_patiently(

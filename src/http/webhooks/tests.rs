@@ -126,7 +126,7 @@ async fn texting_needs_its_secret_and_has_no_get() {
     assert!(headers.get("www-authenticate").is_none());
     let (status, text, headers) = answer!(app, TestRequest::get().uri("/api/webhooks/texting"));
     assert_eq!((status, text.as_str()), (405, "Method not allowed"));
-    assert_eq!(headers.get("allow").unwrap(), "POST");
+    assert_eq!(headers.get("allow").unwrap(), "HEAD, POST");
 }
 
 #[actix_web::test]

@@ -4,19 +4,28 @@
 use secrecy::ExposeSecret;
 
 use super::{Finding, Subject};
-use crate::config::{Rate, Settings};
+use crate::config::{Rate, Settings, Texting, TextingProof};
+use crate::domain::TextingVendor;
 use crate::vendors::on_this_machine;
 
 /// The limits GHL documents (vendors/ghl.md 6): calls in ten seconds, and a day.
 const GHL_BURST: (u32, u32) = (100, 10);
 const GHL_DAILY: u32 = 200_000;
+/// What nobody guesses, where nothing else is asked for.
+const SHORTEST_PATH_SECRET: usize = 16;
 
 /// Everything to be said about the settings; one line when all is well.
 pub(super) fn look(settings: &Settings) -> Vec<Finding> {
-    let texts: Vec<String> = [texting(settings), ghl(settings), others(settings), addresses(settings)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let texts: Vec<String> = [
+        texting(settings),
+        texting_proofs(&settings.texting),
+        ghl(settings),
+        others(settings),
+        addresses(settings),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if texts.is_empty() {
         return vec![Finding::ok(Subject::Settings, "complete, none contradicts another")];
     }
@@ -55,6 +64,44 @@ fn texting(settings: &Settings) -> Vec<String> {
         found.push("texting.sync_to_aloware is on, but no text can come in: texting.webhook_secret is unset".into());
     }
     found
+}
+
+/// What of the texting vendor's proofs is missing, idle or weak.
+fn texting_proofs(texting: &Texting) -> Vec<String> {
+    let mut found = Vec::new();
+    let vendor = texting.vendor;
+    let sends = texting.base_url.is_some() && texting.api_key.is_some();
+    if vendor != TextingVendor::Generic && texting.webhook_secrets.is_empty() && !sends {
+        found.push(format!(
+            "texting.vendor is {vendor}, but texting.webhook_secret is unset: every delivery is refused, STOPs included"
+        ));
+    }
+    if let Some(url) = &texting.public_url {
+        if !Texting::signs_url(vendor) {
+            found.push(format!("texting.public_url is not used: {vendor} signs no URL"));
+        } else if on_this_machine(url) {
+            found.push("texting.public_url leads to this machine only: no vendor calls it, and none signs it".into());
+        }
+    }
+    let short = |proof: &TextingProof| match proof {
+        TextingProof::Shared(secret) => secret.expose_secret().len() < SHORTEST_PATH_SECRET,
+        _ => false,
+    };
+    if is_path_secret(vendor) && texting.webhook_secrets.iter().any(short) {
+        found.push(format!(
+            "texting.webhook_secret is all that guards the path of {vendor}, and shorter than {SHORTEST_PATH_SECRET} \
+             characters: whoever guesses it can opt people out and in"
+        ));
+    }
+    found
+}
+
+/// Whether a shared secret of the vendor's stands in the path.
+fn is_path_secret(vendor: TextingVendor) -> bool {
+    matches!(
+        vendor,
+        TextingVendor::Bandwidth | TextingVendor::Infobip | TextingVendor::SimpleTexting
+    )
 }
 
 fn ghl(settings: &Settings) -> Vec<String> {
@@ -150,6 +197,62 @@ mod tests {
     fn settings_in_order_are_one_line() {
         let found = of(&[]);
         assert_eq!((found.len(), found[0].level), (1, Level::Ok));
+    }
+
+    #[test]
+    fn what_the_texting_vendors_proof_lacks_is_said() {
+        let url = ("TEXTING_PUBLIC_URL", "https://hooks.example.com/api/webhooks/texting");
+        let sends = [
+            ("TEXTING_BASE_URL", "https://texting.example"),
+            ("TEXTING_API_KEY", "key-1"),
+            ("TEXTING_FROM_NUMBER", "+16195550100"),
+        ];
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[("TEXTING_VENDOR", "telnyx")], "texting.vendor is telnyx, but"),
+            (&[url], "generic signs no URL"),
+            (
+                &[
+                    ("TEXTING_VENDOR", "plivo"),
+                    ("TEXTING_PUBLIC_URL", "http://127.0.0.1/x"),
+                    ("TEXTING_WEBHOOK_SECRET", "hunter2"),
+                    sends[0],
+                    sends[1],
+                    sends[2],
+                ],
+                "leads to this machine only",
+            ),
+            (
+                &[
+                    ("TEXTING_VENDOR", "simpletexting"),
+                    ("TEXTING_WEBHOOK_SECRET", "hunter2"),
+                    sends[0],
+                    sends[1],
+                    sends[2],
+                ],
+                "shorter than 16 characters",
+            ),
+            (
+                &[("TEXTING_VENDOR", "twilio"), sends[0], sends[1], sends[2]],
+                "texting.webhook_secret is unset",
+            ),
+        ];
+        for (changes, named) in cases {
+            let found = of(changes);
+            assert_eq!(found.len(), 1, "{changes:?}: {found:?}");
+            assert!(
+                found[0].text.contains(named) && !found[0].text.contains("hunter2"),
+                "{found:?}"
+            );
+        }
+        let right = [
+            ("TEXTING_VENDOR", "twilio"),
+            url,
+            ("TEXTING_WEBHOOK_SECRET", "hunter2"),
+            sends[0],
+            sends[1],
+            sends[2],
+        ];
+        assert_eq!(of(&right)[0].level, Level::Ok);
     }
 
     #[test]
