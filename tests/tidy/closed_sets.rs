@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
-use df_middleware::domain::{Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection};
+use df_middleware::domain::{
+    Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection, TextStatus, TextingVendor,
+    VendorSignal,
+};
 
 use super::TREE;
 use super::tokens::Tokens;
@@ -49,9 +52,10 @@ fn held() -> Checks {
         .collect()
 }
 
-/// Every set declared with `closed_set!`. The last three have columns without a
-/// `CHECK`: an operator may type any source, and vendors have entities of their own.
-const SETS: [&str; 9] = [
+/// Every set declared with `closed_set!`. The last six have no
+/// `CHECK`: an operator may type any source, vendors have entities of their own,
+/// and a status of rows that were there before must stay storable.
+const SETS: [&str; 12] = [
     "EventStatus",
     "Flow",
     "SyncStatus",
@@ -61,6 +65,9 @@ const SETS: [&str; 9] = [
     "Source",
     "Entity",
     "TextDirection",
+    "TextStatus",
+    "TextingVendor",
+    "VendorSignal",
 ];
 
 fn migrations() -> io::Result<String> {
@@ -163,7 +170,10 @@ fn every_member_of_a_closed_set_is_read_back_from_its_text() {
         EventTable,
         Source,
         Entity,
-        TextDirection
+        TextDirection,
+        TextStatus,
+        TextingVendor,
+        VendorSignal
     );
 }
 
