@@ -3,6 +3,8 @@
 //! here ([`Notice`]), so that whoever reads a row need not know who sent it.
 
 mod bandwidth;
+#[cfg(test)]
+mod every_dialect_tests;
 mod generic;
 #[cfg(test)]
 mod generic_tests;

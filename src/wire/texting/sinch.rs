@@ -56,8 +56,14 @@ fn of_batch<'p>(name: &str, request: &'p Value, batch: Option<String>) -> Vec<No
     let mut notices = Vec::new();
     for group in array(request, &["statuses"]).unwrap_or_default() {
         let recipients = array(group, &["recipients"]).unwrap_or_default();
-        let each = recipients.iter().filter_map(scalar);
-        notices.extend(each.map(|recipient| report(group, request, Some(recipient), batch.clone())));
+        for recipient in recipients.iter().filter_map(scalar) {
+            let notice = report(group, request, Some(recipient.clone()), batch.clone());
+            // Several texts under one id: what became of one says nothing of the others.
+            let id = notice
+                .id
+                .map(|id| if single { id } else { format!("{id}:{recipient}") });
+            notices.push(Notice { id, ..notice });
+        }
         if recipients.is_empty() && single {
             notices.push(report(group, request, None, batch.clone()));
         }

@@ -39,8 +39,11 @@ pub(super) fn read<'p>(request: &'p Value, own: &[Phone]) -> Option<Vec<Notice<'
                 let notice = told(outbound(&name, payload, recipient, request));
                 let notice = if name == "message.sent" { words(notice) } else { notice };
                 // One id for all recipients: the others' notes and statuses need their own.
-                let suffix = (nth > 0).then(|| format!("#{}", nth + 1)).unwrap_or_default();
-                let id = notice.id.as_ref().map(|id| format!("{id}{suffix}"));
+                let own = |id: &String| match nth {
+                    0 => id.clone(),
+                    _ => format!("{id}#{}", nth + 1),
+                };
+                let id = notice.id.as_ref().map(own);
                 Notice { id, ..notice }
             });
             each.collect()

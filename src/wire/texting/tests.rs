@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{Delivery, Request, event_name, request};
-use crate::domain::{Phone, PhoneHint, TextDirection, TextingVendor};
+use crate::domain::{Phone, PhoneHint, TextingVendor};
 
-fn own() -> Vec<Phone> {
+pub(super) fn own() -> Vec<Phone> {
     Phone::from_e164("+18585550123").into_iter().collect()
 }
 
 /// `type id from>to [body] code signal`, one line for each event.
-fn told(vendor: TextingVendor, payload: Value) -> Vec<String> {
+pub(super) fn told(vendor: TextingVendor, payload: Value) -> Vec<String> {
     let line = |event: &Value| {
         let delivery = Delivery::read(event, &PhoneHint::region("US"));
         let side = |phone: &Option<Phone>| phone.as_ref().map_or("-".to_owned(), |phone| phone.as_str().to_owned());
@@ -174,8 +174,8 @@ fn sinch_s_batch_is_told_recipient_by_recipient() {
         {"code": 401, "status": "Dispatched", "count": 1},
         {"code": 408, "status": "Deleted", "count": 1, "recipients": ["16195550112"]}]});
     let wanted = [
-        "message.delivered b1 ->+16195550111",
-        "message.rejected b1 ->+16195550112 408 stop",
+        "message.delivered b1:16195550111 ->+16195550111",
+        "message.rejected b1:16195550112 ->+16195550112 408 stop",
     ];
     assert_eq!(told(vendor, batch), wanted);
     let single = json!({"type": "delivery_report_sms", "batch_id": "b2", "total_message_count": 1,
@@ -284,90 +284,4 @@ fn simpletexting_s_ten_digits_are_american_and_its_unsubscription_is_a_stop() {
     assert_eq!(told(vendor, report("SURPRISE")), ["SURPRISE st1 ->-"]);
     let gone = json!({"type": "UNSUBSCRIBE_REPORT", "values": {"contactId": "c1", "phone": "6195550111"}});
     assert_eq!(told(vendor, gone), ["optout.stop - +16195550111>- stop"]);
-}
-
-#[test]
-fn what_no_dialect_explains_is_kept_as_unreadable_and_a_test_is_nothing() {
-    for vendor in TextingVendor::ALL
-        .iter()
-        .filter(|vendor| **vendor != TextingVendor::Generic)
-    {
-        for odd in [
-            json!({"unreadable": "<xml/>"}),
-            json!("text"),
-            json!(7),
-            json!([[1]]),
-            json!({"a": {"b": []}}),
-        ] {
-            assert_eq!(told(*vendor, odd.clone()), ["unreadable - ->-"], "{vendor} {odd}");
-        }
-        for nothing in [json!(null), json!({}), json!([])] {
-            assert!(told(*vendor, nothing).is_empty(), "{vendor}");
-        }
-        let seed = json!({"type": "optout.stop", "message": {"from": "+16195550111"}});
-        assert_eq!(
-            told(*vendor, seed.clone()),
-            ["optout.stop - +16195550111>- stop"],
-            "{vendor}"
-        );
-        assert_eq!(request(*vendor, seed.clone(), &[]), Request::AsSent(seed), "{vendor}");
-    }
-}
-
-#[test]
-fn a_stored_event_is_read_the_same_whoever_is_the_vendor_by_then() {
-    let payload = json!({"MessageUUID": "p1", "From": "442071838750", "To": "22395", "Text": "hi"});
-    let Request::Events(events) = request(TextingVendor::Plivo, payload, &[]) else {
-        panic!("not read")
-    };
-    for vendor in TextingVendor::ALL {
-        assert_eq!(
-            request(*vendor, events[0].clone(), &[]),
-            Request::AsSent(events[0].clone())
-        );
-    }
-    let delivery = Delivery::read(&events[0], &PhoneHint::region("US"));
-    assert_eq!(
-        (delivery.to_raw.as_deref(), delivery.to),
-        (Some("22395"), None),
-        "a short code is no phone"
-    );
-    assert_eq!(events[0]["raw"]["Text"], "hi");
-}
-
-#[test]
-fn a_deep_request_can_still_be_read_back_from_its_row() {
-    let mut deep = json!(1);
-    for _ in 0..126 {
-        deep = json!([deep]);
-    }
-    let payload =
-        json!({"type": "mo_text", "id": "s1", "from": "16195550111", "to": "18585550123", "body": "STOP", "odd": deep});
-    let Request::Events(events) = request(TextingVendor::Sinch, payload, &[]) else {
-        panic!("not read")
-    };
-    let back: Value = serde_json::from_str(&events[0].to_string()).unwrap();
-    assert_eq!(
-        Delivery::read(&back, &PhoneHint::International).body.as_deref(),
-        Some("STOP")
-    );
-}
-
-#[test]
-fn who_wrote_is_never_guessed() {
-    let read = |from: &str, to: &str| {
-        let payload = json!({"type": "thing", "message": {"id": "m", "from": from, "to": to, "body": "STOP"}});
-        Delivery::read(&payload, &PhoneHint::region("US"))
-    };
-    let toward = read("+16195550111", "+18585550123");
-    assert_eq!(toward.heading(&own()), Some(TextDirection::Inbound));
-    assert_eq!(
-        read("+18585550123", "+16195550111").heading(&own()),
-        Some(TextDirection::Outbound)
-    );
-    for (delivery, own) in [(toward, Vec::new()), (read("+16195550111", "+16195550112"), own())] {
-        assert_eq!(delivery.heading(&own), None);
-        assert!(delivery.is_undecided(&own));
-        assert_eq!(delivery.consumer(&own), None);
-    }
 }
