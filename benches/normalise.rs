@@ -80,6 +80,7 @@ fn main() {
         own: vec![Phone::from_e164(bodies::OUR_NUMBER).unwrap()],
         allowed: Vec::new(),
         location: "location-1".to_owned(),
+        vendor: df_middleware::domain::TextingVendor::Generic,
     };
     let mut table = Table::new(machine::describe());
     for kind in &KINDS {

@@ -120,6 +120,7 @@ impl App {
             own: rules.own.clone(),
             allowed: settings.aloware.allowed_events.clone(),
             location: settings.ghl.location_id.clone(),
+            vendor: settings.texting.vendor,
         };
         let key_of = Arc::new(stored_order_key(&rules.hint, &rules.own));
         let vendors = Vendors::from_settings(&settings)?;

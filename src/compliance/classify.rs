@@ -9,6 +9,7 @@ use super::classify_whole::whole;
 use super::classify_words::Text;
 use super::fold::fold;
 use super::fold_tables::{invisible, stop_sign};
+use crate::domain::VendorSignal;
 
 /// What a message asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,17 +39,6 @@ impl Verdict {
     pub(super) fn new(kind: Kind, rule: &'static str) -> Self {
         Self { kind, rule }
     }
-}
-
-/// What the texting vendor itself read in a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VendorSignal {
-    /// The vendor has blocked the number, or says it is blocked.
-    Stop,
-    /// The vendor has lifted its block.
-    Start,
-    /// The vendor saw a help keyword.
-    Help,
 }
 
 /// Bytes of a message that are read. Far above any text message; what is cut

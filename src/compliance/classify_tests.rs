@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::keywords::words;
-use super::{Kind, VendorSignal, classify, decide};
+use super::{Kind, classify, decide};
+use crate::domain::VendorSignal;
 
 #[derive(Deserialize)]
 struct Case {

@@ -15,6 +15,6 @@ pub mod guard;
 mod keywords;
 mod keywords_pattern;
 
-pub use classify::{Kind, VendorSignal, Verdict, classify, decide};
+pub use classify::{Kind, Verdict, classify, decide};
 pub use guard::Cleared;
 pub use keywords::words_version;

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod kinds;
 pub mod outcome;
 pub mod phone;
+pub mod texting;
 
 pub use address::Address;
 pub use consent::{Cause, ConsentChange, Move};
@@ -19,3 +20,4 @@ pub use ids::{AlowareContactId, GhlContactId};
 pub use kinds::{Entity, EventStatus, Flow, Source, SyncStatus, TextDirection, TextingVendor};
 pub use outcome::{Failure, LogEntry, Outcome, RetryClass};
 pub use phone::{Phone, PhoneHint, mask};
+pub use texting::{TextStatus, VendorSignal};

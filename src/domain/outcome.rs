@@ -89,8 +89,8 @@ pub enum RetryClass {
     RateLimited,
     /// The vendor is down; its work is parked and burns no attempt.
     VendorDown,
-    /// A call of an earlier run that was cut off may still be under way. Nothing
-    /// was tried: the lane is handed back as it was found.
+    /// A call of an earlier run that was cut off may still be under way, or the
+    /// rest of a text. Nothing was tried: the lane is handed back as it was found.
     UnderWay,
 }
 

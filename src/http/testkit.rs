@@ -137,6 +137,7 @@ impl Away {
             own: Vec::new(),
             allowed: settings.aloware.allowed_events.clone(),
             location: settings.ghl.location_id.clone(),
+            vendor: settings.texting.vendor,
         };
         let engine = Arc::new(Engine::new(
             db.clone(),

@@ -4,8 +4,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::compliance::{Kind as Word, VendorSignal, decide};
-use crate::domain::{AlowareContact, Cause, ConsentChange, Entity, GhlContact, Move, Phone, PhoneHint, TextDirection};
+use crate::compliance::{Kind as Word, decide};
+use crate::domain::{
+    AlowareContact, Cause, ConsentChange, Entity, GhlContact, Move, Phone, PhoneHint, TextDirection, VendorSignal,
+};
 use crate::loops::echo;
 use crate::wire::{aloware, ghl, texting};
 
@@ -69,36 +71,43 @@ fn from_text(body: &str, signal: Option<VendorSignal>, source: &'static str, at:
     vec![change]
 }
 
-/// Consent in a texting delivery, of its consumer.
-pub(super) fn of_texting(delivery: &texting::Delivery, now: DateTime<Utc>) -> Vec<Said> {
+/// Consent in a texting delivery, of its consumer. A piece of a text says nothing
+/// before all of it is there.
+pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateTime<Utc>) -> Vec<Said> {
     let at = delivery.occurred_at.map_or(now, |t| t.min(now));
     let body = delivery.body.as_deref().unwrap_or_default();
-    let signal = match delivery.kind {
-        texting::Kind::OptOutStop => Some(VendorSignal::Stop),
-        texting::Kind::OptOutStart => Some(VendorSignal::Start),
-        texting::Kind::Received => None,
-        texting::Kind::Status("failed") if opted_out_code(delivery.error_code.as_deref()) => {
-            return vec![block(
+    let inbound = delivery.heading(own) == Some(TextDirection::Inbound);
+    match delivery.kind {
+        texting::Kind::Status(_) if delivery.signal == Some(VendorSignal::Stop) => {
+            vec![block(
                 Cause::VendorBlock,
                 "texting",
                 "blocked by STOP at the vendor",
                 at,
-            )];
+            )]
         }
-        texting::Kind::Sent | texting::Kind::Status(_) | texting::Kind::Other
-            if delivery.direction != Some(TextDirection::Inbound) =>
-        {
-            return Vec::new();
-        }
-        texting::Kind::Sent | texting::Kind::Status(_) | texting::Kind::Other => None,
-    };
-    from_text(body, signal, "texting", at)
+        // The report of an opt-out is about its number, whichever side names it.
+        texting::Kind::OptOutStop | texting::Kind::OptOutStart => from_text(body, delivery.signal, "texting", at),
+        _ if inbound && !delivery.is_piece() => from_text(body, delivery.signal, "texting", at),
+        _ => Vec::new(),
+    }
 }
 
-/// Error codes with which a vendor says "the recipient opted out"
-/// (vendors/texting.md 3.6: Telnyx 40300, Twilio 21610, Bandwidth 4775).
-fn opted_out_code(code: Option<&str>) -> bool {
-    matches!(code, Some("40300" | "21610" | "4775"))
+/// A STOP of which nobody knows who wrote it to whom: it counts for the sender it
+/// names, unless that is us. Whoever it was, they are not texted.
+pub(super) fn of_undecided(delivery: &texting::Delivery, own: &[Phone], now: DateTime<Utc>) -> Vec<ConsentChange> {
+    let Some(sender) = delivery.from.as_ref().filter(|phone| !own.contains(phone)) else {
+        return Vec::new();
+    };
+    let at = delivery.occurred_at.map_or(now, |t| t.min(now));
+    let said = from_text(
+        delivery.body.as_deref().unwrap_or_default(),
+        delivery.signal,
+        "texting",
+        at,
+    );
+    let stops = said.iter().filter(|said| said.action == Move::Block);
+    stops.map(|said| said.of(sender)).collect()
 }
 
 /// Consent in an Aloware delivery: its own inbound texts, its opt-out flag and

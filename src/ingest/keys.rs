@@ -95,6 +95,20 @@ fn hash64(text: &str) -> i64 {
     i64::from_be_bytes(head)
 }
 
+/// The pieces of one text have this id in common. Senders use their references
+/// again: it names a text for a while only.
+pub(super) fn of_pieces(delivery: &wire::texting::Delivery, part: &wire::texting::Part) -> String {
+    let side = |raw: &Option<String>| raw.clone().unwrap_or_default();
+    let known = [
+        side(&delivery.from_raw),
+        side(&delivery.to_raw),
+        part.reference.clone(),
+        part.total.to_string(),
+    ];
+    let digest = hex::encode(Sha256::digest(known.join("\n").as_bytes()));
+    format!("pieces:{}", digest.get(..16).unwrap_or_default())
+}
+
 /// What makes a delivery the same delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DedupeKey {

@@ -8,6 +8,7 @@ mod drain;
 mod keys;
 pub mod normalise;
 mod outbox;
+mod pieces;
 mod tables;
 
 pub use batch::{Ack, Ingest, IngestError};

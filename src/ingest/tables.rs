@@ -11,10 +11,12 @@ use tokio::time::Instant;
 
 use super::keys::phone_key;
 use super::normalise::Prepared;
-use crate::domain::{AlowareContactId, GhlContactId, Phone, Source};
-use crate::store::ingest::{NewEvent, insert};
+use super::pieces;
+use crate::domain::{AlowareContactId, EventTable, GhlContactId, Phone, Source};
+use crate::store::ingest::{NewEvent, insert, insert_within};
 use crate::store::spool::{Record, Spool};
 use crate::store::{Db, StoreError, contact_mappings, within};
+use crate::wire::texting::UNREADABLE;
 
 /// How long one commit may take; its outcome is unknown then.
 const COMMIT: Duration = Duration::from_secs(3);
@@ -139,13 +141,42 @@ impl Tables {
     async fn store(&self, events: &mut [Prepared]) -> Result<HashSet<String>, StoreError> {
         let mut client = self.db.client().await?;
         join_phone_lanes(&client, events).await?;
-        let (rows, repeats) = collapse(events);
-        let new: HashSet<String> = insert(&mut client, &rows, &repeats).await?.into_iter().collect();
+        let stored = if events.iter().any(|event| event.is_piece) {
+            let transaction = client.transaction().await?;
+            pieces::join(&transaction, events).await?;
+            let (rows, repeats) = collapse(events);
+            let stored = insert_within(&transaction, &rows, &repeats).await?;
+            transaction.commit().await?;
+            stored
+        } else {
+            let (rows, repeats) = collapse(events);
+            insert(&mut client, &rows, &repeats).await?
+        };
+        let new: HashSet<String> = stored.into_iter().collect();
+        report(events, &new);
         metrics::counter!("events_stored_total").increment(u64::try_from(new.len()).unwrap_or(0));
         if !new.is_empty() {
             self.wake.notify_one();
         }
         Ok(new)
+    }
+}
+
+/// What somebody must look at.
+fn report(events: &[Prepared], new: &HashSet<String>) {
+    for row in events
+        .iter()
+        .map(|event| &event.row)
+        .filter(|row| new.contains(&row.dedupe_key))
+    {
+        if let Some(reason) = row.quarantine {
+            metrics::counter!("texts_quarantined_total").increment(1);
+            tracing::warn!(event.id = %row.id, reason, "a text was set aside");
+        }
+        if row.table == EventTable::Texting && row.event_type == UNREADABLE {
+            metrics::counter!("texting_requests_unreadable_total").increment(1);
+            tracing::warn!(event.id = %row.id, "the texting vendor's request could not be read");
+        }
     }
 }
 

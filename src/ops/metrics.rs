@@ -118,6 +118,22 @@ fn resident_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+fn describe_texts() {
+    describe_counter!(
+        "texts_failed_total",
+        "Texts the vendor reported as not delivered, by class: opted_out, else the status"
+    );
+    describe_counter!(
+        "texts_quarantined_total",
+        "Texts set aside because nothing tells who wrote them to whom"
+    );
+    describe_counter!(
+        "texting_requests_unreadable_total",
+        "Authentic requests of the texting vendor that its dialect does not explain"
+    );
+    describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
+}
+
 fn describe_requests() {
     describe_counter!("http_requests_total", "Requests answered, by route and status");
     describe_histogram!(
@@ -149,12 +165,11 @@ fn describe_requests() {
         "deliveries_set_aside_total",
         "Authentic deliveries PostgreSQL refused in any form, kept in a file"
     );
-    describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
-    describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
 }
 
 fn describe() {
     describe_requests();
+    describe_texts();
     describe_counter!("events_stored_total", "Deliveries stored as new events");
     describe_histogram!("ingest_batch_rows", "Deliveries of one commit");
     describe_counter!(
@@ -210,6 +225,8 @@ fn describe() {
         "events_overdue_total",
         "lanes_fenced_total",
         "events_stored_total",
+        "texts_quarantined_total",
+        "texting_requests_unreadable_total",
     ] {
         counter!(silent).absolute(0);
     }

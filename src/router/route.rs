@@ -1,9 +1,9 @@
 //! Which flow an event takes. Pure: an event and the rules in, a route out.
 
-use crate::compliance::{Kind as Word, VendorSignal, decide};
-use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, TextDirection};
+use crate::compliance::{Kind as Word, decide};
+use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, TextDirection, VendorSignal};
 use crate::sync::Rules;
-use crate::sync::message::Text;
+use crate::sync::message::{Progress, Text};
 use crate::sync::provider::AgentText;
 use crate::wire::{aloware, ghl, json, texting};
 
@@ -28,17 +28,12 @@ pub enum Step {
     GhlTags(GhlContactId),
     /// A text to be logged.
     Message(Text),
+    /// A piece of a text whose other pieces were not there yet.
+    Piece(Text),
     /// A text an agent typed in GHL, to be sent.
     AgentText(AgentText),
     /// A sent text moved on.
-    MessageStatus {
-        /// The vendor's message id.
-        id: Option<String>,
-        /// `queued`, `delivered` or `failed`.
-        status: &'static str,
-        /// The vendor's error code.
-        error: Option<String>,
-    },
+    MessageStatus(Progress),
     /// A STOP to be carried to the other systems.
     Stop(Flow, Phone),
     /// A STOP in a GHL delivery that names the person by contact id only.
@@ -231,27 +226,24 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
     let consumer = delivery.consumer(&rules.own).cloned();
     match delivery.kind {
         texting::Kind::OptOutStop | texting::Kind::OptOutStart => {
-            let signal = if delivery.kind == texting::Kind::OptOutStop {
-                VendorSignal::Stop
-            } else {
-                VendorSignal::Start
-            };
             let body = delivery.body.as_deref().unwrap_or_default();
             match consumer {
                 None => skipped("No phone number in payload".to_owned()),
-                Some(phone) => match consent_step(Flow::TextingToGhl, &phone, body, Some(signal)) {
+                Some(phone) => match consent_step(Flow::TextingToGhl, &phone, body, delivery.signal) {
                     Some(step) => vec![step],
                     None => skipped("vendor reports START without the word; the block stays".to_owned()),
                 },
             }
         }
         texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer),
-        texting::Kind::Status(status) => vec![Step::MessageStatus {
+        texting::Kind::Status(status) => vec![Step::MessageStatus(Progress {
             id: delivery.message_id,
             status,
             error: delivery.error_code,
-        }],
-        texting::Kind::Other if delivery.direction == Some(TextDirection::Inbound) => {
+            opted_out: delivery.signal == Some(VendorSignal::Stop),
+        })],
+        texting::Kind::Unreadable => vec![Step::Refuse("the vendor's request is none that its dialect explains")],
+        texting::Kind::Other if delivery.heading(&rules.own) == Some(TextDirection::Inbound) => {
             let body = delivery.body.as_deref().unwrap_or_default();
             consumer
                 .and_then(|phone| consent_step(Flow::TextingToGhl, &phone, body, None))
@@ -274,14 +266,19 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
             None => Step::Refuse("No phone number in payload"),
         }];
     };
-    let body = delivery.body.unwrap_or_default();
+    let is_piece = delivery.is_piece();
+    let mut body = delivery.body.unwrap_or_default();
     if direction == TextDirection::Inbound
-        && let Some(step) = consent_step(Flow::TextingToGhl, &consumer, &body, None)
+        && !is_piece
+        && let Some(step) = consent_step(Flow::TextingToGhl, &consumer, &body, delivery.signal)
     {
         return vec![step];
     }
+    if body.is_empty() && !delivery.media.is_empty() {
+        body = format!("[attachments: {}]", delivery.media.len());
+    }
     let number = |phone: Option<Phone>, raw: Option<String>| phone.map(|p| p.as_str().to_owned()).or(raw);
-    vec![Step::Message(Text {
+    let text = Text {
         carrier: "texting",
         flow: Flow::TextingToGhl,
         id: delivery.message_id.unwrap_or_else(|| event.id.to_string()),
@@ -292,5 +289,10 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
         body,
         at: delivery.occurred_at.unwrap_or(event.received_at),
         conversation_id: delivery.conversation_id,
-    })]
+    };
+    vec![if is_piece {
+        Step::Piece(text)
+    } else {
+        Step::Message(text)
+    }]
 }

@@ -2,6 +2,7 @@
 //! given up in the end or not. Pure.
 
 use super::route::{Step, route};
+use crate::compliance::{Kind as Word, decide};
 use crate::conflicts::Mode;
 use crate::domain::{Event, Source};
 use crate::sync::Rules;
@@ -58,6 +59,8 @@ pub fn must_arrive(event: &Event, rules: &Rules) -> bool {
 pub fn opts_out(step: &Step, event: &Event, rules: &Rules) -> bool {
     match step {
         Step::Stop(..) | Step::StopByContact(_) => true,
+        // Should the rest never come, this much of it may be one.
+        Step::Piece(text) => decide(&text.body, None).kind == Word::Stop,
         Step::DndByContact(_) => {
             let shown = ghl::Delivery::read(&event.event_type, &event.payload).contact(&rules.hint);
             shown.dnd.is_none_or(|dnd| dnd.blocks_texts())

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
-use super::{StoreError, echoes, opt_outs};
+use super::{StoreError, echoes, opt_outs, quarantine};
 use crate::domain::{ConsentChange, EventTable, Move, Source};
 
 /// One delivery, ready to be stored.
@@ -45,6 +45,8 @@ pub struct NewEvent {
     pub received_at: DateTime<Utc>,
     /// Consent events found in it, stored in the same commit.
     pub consent: Vec<ConsentChange>,
+    /// Why it is set aside in the same commit, if it is.
+    pub quarantine: Option<&'static str>,
 }
 
 /// Stores a batch of deliveries. Public for tests that look at its plan.
@@ -94,16 +96,35 @@ pub async fn insert(
     batch: &[&NewEvent],
     repeats: &[&NewEvent],
 ) -> Result<Vec<String>, StoreError> {
-    if batch.iter().chain(repeats).all(|event| event.consent.is_empty()) {
+    let plain = |event: &&NewEvent| event.consent.is_empty() && event.quarantine.is_none();
+    if batch.iter().chain(repeats).all(plain) {
         return insert_rows(&*client, batch).await;
     }
     let transaction = client.transaction().await?;
-    let stored = insert_rows(&transaction, batch).await?;
-    let changes = applicable(&transaction, batch.iter().chain(repeats).copied(), &stored).await?;
-    if !changes.is_empty() {
-        opt_outs::apply(&transaction, &changes).await?;
-    }
+    let stored = insert_within(&transaction, batch, repeats).await?;
     transaction.commit().await?;
+    Ok(stored)
+}
+
+/// As [`insert`], in the caller's transaction.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn insert_within<C: GenericClient>(
+    transaction: &C,
+    batch: &[&NewEvent],
+    repeats: &[&NewEvent],
+) -> Result<Vec<String>, StoreError> {
+    let stored = insert_rows(transaction, batch).await?;
+    for event in batch {
+        if let (Some(reason), true) = (event.quarantine, stored.contains(&event.dedupe_key)) {
+            quarantine::add(transaction, &event.id.to_string(), event.table, reason, Some("ingest")).await?;
+        }
+    }
+    let changes = applicable(transaction, batch.iter().chain(repeats).copied(), &stored).await?;
+    if !changes.is_empty() {
+        opt_outs::apply(transaction, &changes).await?;
+    }
     Ok(stored)
 }
 

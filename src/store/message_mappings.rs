@@ -3,6 +3,7 @@
 use deadpool_postgres::GenericClient;
 
 use super::StoreError;
+use crate::domain::TextStatus;
 
 /// What is known about one text. Unknown values leave stored ones alone.
 #[derive(Clone, Debug, Default)]
@@ -38,13 +39,15 @@ ON CONFLICT (texting_message_id) DO UPDATE
        to_number = coalesce(message_mappings.to_number, excluded.to_number),
        direction = coalesce(message_mappings.direction, excluded.direction), updated_at = now()";
 
-// The vocabulary has ranks: callbacks come late and repeated, a final state never goes back.
+// Callbacks come late, repeated, and before the text they are about: only what ranks
+// below the told status ($4) gives way to it.
 const SET_STATUS: &str = "
-UPDATE message_mappings SET delivery_status = $2, error_code = $3, updated_at = now()
- WHERE texting_message_id = $1
-   AND coalesce(array_position(ARRAY['queued', 'sent', 'failed', 'delivered'], delivery_status), 0)
-       < array_position(ARRAY['queued', 'sent', 'failed', 'delivered'], $2)
-RETURNING ghl_contact_id";
+INSERT INTO message_mappings (texting_message_id, delivery_status, error_code, direction)
+VALUES ($1, $2, $3, 'outbound')
+ON CONFLICT (texting_message_id) DO UPDATE
+   SET delivery_status = excluded.delivery_status, error_code = excluded.error_code, updated_at = now()
+ WHERE message_mappings.delivery_status IS NULL OR message_mappings.delivery_status = ANY ($4)
+RETURNING true";
 
 /// Stores or completes a message's row.
 ///
@@ -70,20 +73,22 @@ pub async fn upsert<C: GenericClient>(client: &C, message: &Message<'_>) -> Resu
     Ok(())
 }
 
-/// Advances a message's delivery status (`queued`, `sent`, `delivered`,
-/// `failed`); a lower rank changes nothing. Answers whether a row changed.
+/// Advances a message's delivery status, also of one that is told of later; what
+/// does not rank above the known status changes nothing. Answers whether it did.
 ///
 /// # Errors
 /// Any statement failure.
 pub async fn set_status<C: GenericClient>(
     client: &C,
     texting_id: &str,
-    status: &str,
+    status: TextStatus,
     error_code: Option<&str>,
 ) -> Result<bool, StoreError> {
+    let below = TextStatus::ALL.iter().filter(|known| known.rank() < status.rank());
+    let below: Vec<&str> = below.map(|known| known.as_str()).collect();
     let statement = client.prepare_cached(SET_STATUS).await?;
     let row = client
-        .query_opt(&statement, &[&texting_id, &status, &error_code])
+        .query_opt(&statement, &[&texting_id, &status.as_str(), &error_code, &below])
         .await?;
     Ok(row.is_some())
 }

@@ -16,6 +16,7 @@ pub mod inspection;
 pub mod message_mappings;
 pub mod opt_outs;
 pub mod outbound_messages;
+pub mod pieces;
 mod pool;
 pub mod quarantine;
 pub mod retention;

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::person::{Someone, find_or_create};
 use super::{Desk, Flowed, Ledger, aloware_failed, ghl_failed, notes};
-use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone, TextDirection};
+use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone, TextDirection, TextStatus};
 use crate::store::contact_mappings::{self, Keys};
 use crate::store::effects::Prior;
 use crate::store::message_mappings::{self, Message};
@@ -208,19 +208,34 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
     Ok(entry.with_target(id.as_str()))
 }
 
-/// A sent text moved on (`queued`, `delivered`, `failed`).
-pub async fn status(desk: &Desk, id: Option<&str>, status: &'static str, error: Option<&str>, event: &Event) -> Flowed {
+/// What a vendor reports of a text that was sent.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The vendor's message id.
+    pub id: Option<String>,
+    /// How far it got.
+    pub status: TextStatus,
+    /// The vendor's error code.
+    pub error: Option<String>,
+    /// The vendor says that the recipient opted out.
+    pub opted_out: bool,
+}
+
+/// A sent text moved on.
+pub async fn status(desk: &Desk, told: &Progress, event: &Event) -> Flowed {
     let entry = |reason: &str| LogEntry::skipped(Flow::TextingToGhl, Entity::Message, &event.entity_id, reason);
-    if status == "failed" {
-        metrics::counter!("texts_failed_total").increment(1);
-    }
-    let changed = match id {
+    let (status, error) = (told.status, told.error.as_deref());
+    let changed = match &told.id {
         Some(id) => message_mappings::set_status(&desk.db.client().await?, id, status, error).await?,
         None => false,
     };
+    if status.is_failure() && (changed || told.id.is_none()) {
+        let class = if told.opted_out { "opted_out" } else { status.as_str() };
+        metrics::counter!("texts_failed_total", "class" => class).increment(1);
+    }
     Ok(vec![entry(&if changed {
         format!("delivery status: {status}")
     } else {
-        format!("delivery status: {status}; no message or a later status is known")
+        format!("delivery status: {status}; a later one is known")
     })])
 }

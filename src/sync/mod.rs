@@ -14,6 +14,7 @@ pub mod message;
 mod notes;
 pub mod opt_out;
 mod person;
+pub mod pieces;
 pub mod provider;
 pub mod request;
 pub mod send;

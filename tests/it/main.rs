@@ -17,6 +17,7 @@ mod connections;
 mod contact_fields;
 mod contacts;
 mod contracts;
+mod dialects;
 mod doctor;
 mod embedded;
 mod engine;

@@ -177,8 +177,9 @@ async fn a_failed_text_is_marked_and_counted() {
     let counted = async || -> f64 {
         let text = app.client.get(format!("{}/metrics", app.base)).send().await.unwrap();
         let text = text.text().await.unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("texts_failed_total "));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        let line = |line: &str| Some(line.strip_prefix(r#"texts_failed_total{class="failed"} "#)?.to_owned());
+        let value = text.lines().find_map(line);
+        value.map_or(0.0, |value| value.parse().unwrap())
     };
     let before = counted().await;
     app.texting(&text("message.sent", "m1", LEAD, "It is.")).await;

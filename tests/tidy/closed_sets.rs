@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
 use df_middleware::domain::{
-    Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection, TextingVendor,
+    Cause, Entity, EventStatus, EventTable, Flow, Move, Source, SyncStatus, TextDirection, TextStatus, TextingVendor,
+    VendorSignal,
 };
 
 use super::TREE;
@@ -51,10 +52,10 @@ fn held() -> Checks {
         .collect()
 }
 
-/// Every set declared with `closed_set!`. Source, entity and direction have columns
-/// without a `CHECK`: an operator may type any source, and vendors have entities of
-/// their own. The texting vendor is a setting.
-const SETS: [&str; 10] = [
+/// Every set declared with `closed_set!`. The last six have no
+/// `CHECK`: an operator may type any source, vendors have entities of their own,
+/// and a status of rows that were there before must stay storable.
+const SETS: [&str; 12] = [
     "EventStatus",
     "Flow",
     "SyncStatus",
@@ -64,7 +65,9 @@ const SETS: [&str; 10] = [
     "Source",
     "Entity",
     "TextDirection",
+    "TextStatus",
     "TextingVendor",
+    "VendorSignal",
 ];
 
 fn migrations() -> io::Result<String> {
@@ -168,7 +171,9 @@ fn every_member_of_a_closed_set_is_read_back_from_its_text() {
         Source,
         Entity,
         TextDirection,
-        TextingVendor
+        TextStatus,
+        TextingVendor,
+        VendorSignal
     );
 }
 

@@ -204,6 +204,7 @@ fn one_provider_message_is_one_event_however_often_it_comes() {
         own: Vec::new(),
         allowed: Vec::new(),
         location: "loc-1".to_owned(),
+        vendor: crate::domain::TextingVendor::Generic,
     };
     let read = |body: Value| {
         let body = body.to_string();

@@ -89,6 +89,7 @@ mod tests {
             own: Vec::new(),
             allowed: vec!["Recording-Saved".to_owned()],
             location: String::new(),
+            vendor: crate::domain::TextingVendor::Generic,
         };
         let of = |payload: Value| intake(payload, DateTime::UNIX_EPOCH, &rules);
         let (wanted, unwanted) = (json!({"event": "Recording-Saved"}), json!({"event": "Call-Disposed"}));

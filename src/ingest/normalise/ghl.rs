@@ -73,6 +73,7 @@ mod tests {
             own: Vec::new(),
             allowed: Vec::new(),
             location: String::new(),
+            vendor: crate::domain::TextingVendor::Generic,
         };
         let at = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let row = |payload: &Value, at| match intake(payload.clone(), at, &rules) {

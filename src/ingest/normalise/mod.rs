@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::consent::Said;
 use super::keys::{DedupeKey, Person};
-use crate::domain::{EventTable, Phone, PhoneHint, Source};
+use crate::domain::{EventTable, Phone, PhoneHint, Source, TextingVendor};
 use crate::store::ingest::NewEvent;
 
 /// The settings that reading depends on.
@@ -24,6 +24,8 @@ pub struct Rules {
     pub allowed: Vec<String>,
     /// Our GHL sub-account: what another one says about consent is not for us.
     pub location: String,
+    /// Whose dialect the texting webhooks are in.
+    pub vendor: TextingVendor,
 }
 
 /// What a body turned out to be.
@@ -46,6 +48,8 @@ pub struct Prepared {
     pub person: Person,
     /// What it says of consent without naming a number.
     pub nameless: Vec<Said>,
+    /// One piece of a text: with the last one to come, the whole is read.
+    pub is_piece: bool,
 }
 
 /// The body is no JSON.
@@ -77,12 +81,12 @@ impl Reading<'_> {
             strip_nul(&mut payload);
         }
         let at = self.received_at;
-        let mut intake = match self.source {
-            Source::Aloware => aloware::intake(payload, at, rules),
-            Source::Ghl => ghl::intake(payload, at, rules),
+        let (mut intake, as_sent) = match self.source {
+            Source::Aloware => (aloware::intake(payload, at, rules), true),
+            Source::Ghl => (ghl::intake(payload, at, rules), true),
             Source::Texting => texting::intake(payload, at, rules),
         };
-        if let (Intake::Events(events), false) = (&mut intake, altered)
+        if let (Intake::Events(events), true) = (&mut intake, as_sent && !altered)
             && let [only] = events.as_mut_slice()
             && !text.trim_start().starts_with('[')
         {
@@ -162,11 +166,13 @@ impl Draft {
             payload: self.payload,
             received_at: self.received_at,
             consent,
+            quarantine: None,
         };
         Prepared {
             row,
             person: self.person,
             nameless,
+            is_piece: false,
         }
     }
 }

@@ -86,6 +86,7 @@ pub fn delivery(n: usize, dedupe_key: String) -> NewEvent {
         payload: "{}".to_owned(),
         received_at: DateTime::<Utc>::UNIX_EPOCH,
         consent: Vec::new(),
+        quarantine: None,
     }
 }
 
