@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
-use super::{StoreError, echoes, opt_outs};
-use crate::domain::{ConsentChange, EventTable, Move, Source};
+use super::{StoreError, opt_outs};
+use crate::domain::{ConsentChange, EventTable, Move};
 
 /// One delivery, ready to be stored.
 #[derive(Clone, Debug)]
@@ -98,12 +98,25 @@ pub async fn insert(
         return insert_rows(&*client, batch).await;
     }
     let transaction = client.transaction().await?;
-    let stored = insert_rows(&transaction, batch).await?;
-    let changes = applicable(&transaction, batch.iter().chain(repeats).copied(), &stored).await?;
-    if !changes.is_empty() {
-        opt_outs::apply(&transaction, &changes).await?;
-    }
+    let stored = insert_within(&transaction, batch, repeats).await?;
     transaction.commit().await?;
+    Ok(stored)
+}
+
+/// As [`insert`], in the caller's transaction.
+///
+/// # Errors
+/// Any statement failure; the caller must then not commit.
+pub async fn insert_within<C: GenericClient>(
+    transaction: &C,
+    batch: &[&NewEvent],
+    repeats: &[&NewEvent],
+) -> Result<Vec<String>, StoreError> {
+    let stored = insert_rows(transaction, batch).await?;
+    let changes = applicable(transaction, batch.iter().chain(repeats).copied(), &stored).await?;
+    if !changes.is_empty() {
+        opt_outs::apply(transaction, &changes).await?;
+    }
     Ok(stored)
 }
 
@@ -120,7 +133,7 @@ async fn applicable<'a, C: GenericClient>(
         let new = stored.contains(&event.dedupe_key);
         for change in &event.consent {
             let own = match &change.unless_echo {
-                Some((id, print)) if new => echoes::take(client, Source::Ghl.as_str(), id, &[print]).await? > 0,
+                Some(_) if new => opt_outs::is_own_echo(client, change).await?,
                 Some(_) => true,
                 None => false,
             };
