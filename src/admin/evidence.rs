@@ -97,7 +97,6 @@ fn lines(rows: &[Past], head: bool) -> Vec<u8> {
             &row.recorded_at.to_rfc3339(),
         ]);
     }
-    drop(write);
     writer.into_inner().unwrap_or_default()
 }
 

@@ -174,19 +174,6 @@ fn describe() {
     );
     describe_gauge!("lanes", "Lanes by state: leased, ready, waiting; counted up to 100000");
     describe_gauge!(
-        "optout_reviews_pending",
-        "Numbers with a text that may be a revocation and waits for a person"
-    );
-    describe_gauge!(
-        "optout_review_oldest_seconds",
-        Unit::Seconds,
-        "For how long the oldest of those texts has waited"
-    );
-    describe_gauge!(
-        "optout_unconfirmed",
-        "Opt-outs and opt-ins another system has not shown to know yet"
-    );
-    describe_gauge!(
         "spool_bytes",
         Unit::Bytes,
         "Accepted deliveries that are not in PostgreSQL yet"
@@ -205,6 +192,7 @@ fn describe() {
         "Finished rows removed after retention.done_events, by table"
     );
     describe_gauge!("vendor_up", "0 while a vendor's breaker is open");
+    describe_consent();
     // What an alert compares against must exist before it first happens.
     for silent in [
         "webhooks_not_stored_total",
@@ -215,6 +203,22 @@ fn describe() {
     ] {
         counter!(silent).absolute(0);
     }
+}
+
+fn describe_consent() {
+    describe_gauge!(
+        "optout_reviews_pending",
+        "Numbers with a text that may be a revocation and waits for a person"
+    );
+    describe_gauge!(
+        "optout_review_oldest_seconds",
+        Unit::Seconds,
+        "For how long the oldest of those texts has waited"
+    );
+    describe_gauge!(
+        "optout_unconfirmed",
+        "Opt-outs and opt-ins another system has not shown to know yet"
+    );
 }
 
 #[cfg(test)]

@@ -28,12 +28,10 @@ pub async fn stop(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phon
     drop(client);
     let crm = stop_in_ghl(desk, ledger, flow, phone, event, &causes).await;
     let dialer = match flow {
-        Flow::AlowareToGhl => Ok(Vec::new()),
-        _ => opt_out_aloware::stop(desk, ledger, flow, phone, event).await,
+        Flow::AlowareToGhl => Ok(None),
+        _ => opt_out_aloware::stop(desk, ledger, phone, event).await,
     };
-    let mut log = crm?;
-    log.extend(dialer?);
-    Ok(log)
+    Ok(vec![remarked(crm?, dialer?)])
 }
 
 async fn stop_in_ghl(
@@ -43,24 +41,29 @@ async fn stop_in_ghl(
     phone: &Phone,
     event: &Event,
     causes: &[Cause],
-) -> Flowed {
+) -> Result<LogEntry, Failure> {
     if desk.rules.own.contains(phone) {
-        return Ok(vec![skipped(flow, event, "own_number")]);
+        return Ok(skipped(flow, event, "own_number"));
     }
     let client = desk.db.client().await?;
     opt_out_deliveries::request(&client, event, Source::Ghl, phone, Move::Block).await?;
     drop(client);
     let someone = Someone::with_phone(phone);
     let Some(contact) = find_or_create(desk, ledger, &someone, "bidirectional").await? else {
-        return Ok(vec![skipped(flow, event, "own_number")]);
+        return Ok(skipped(flow, event, "own_number"));
     };
     let step = format!("optout:{}", event.id);
     let proof = mark(desk, ledger, &contact, &step, &Marks::of(causes)).await?;
     let client = desk.db.client().await?;
     opt_out_deliveries::confirm(&client, event.id, Source::Ghl, &proof).await?;
-    Ok(vec![
-        LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP"),
-    ])
+    Ok(LogEntry::success(flow, Entity::OptOut, &event.entity_id, contact.as_str()).with_message("STOP"))
+}
+
+/// An event has one row: what became of it in the dialer stands beside it.
+fn remarked(entry: LogEntry, remark: Option<&str>) -> LogEntry {
+    let Some(remark) = remark else { return entry };
+    let message = format!("{}; Aloware: {remark}", entry.message.as_deref().unwrap_or_default());
+    entry.with_message(message)
 }
 
 /// A STOP written through GHL in a delivery without a number: the contact tells
@@ -174,11 +177,11 @@ pub async fn start(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Pho
     let client = desk.db.client().await?;
     opt_out_deliveries::confirm(&client, event.id, Source::Ghl, &proof).await?;
     let entry = LogEntry::success(flow, Entity::OptOut, &event.entity_id, mapping.ghl.as_str());
-    let mut log = vec![entry.with_message("START")];
-    if opt_out_deliveries::dialer_was_told(&client, phone).await? {
-        log.push(opt_out_aloware::stays(flow, event));
-    }
-    Ok(log)
+    let told = opt_out_deliveries::dialer_was_told(&client, phone).await?;
+    Ok(vec![remarked(
+        entry.with_message("START"),
+        told.then_some(opt_out_aloware::STAYS),
+    )])
 }
 
 fn skipped(flow: Flow, event: &Event, reason: &str) -> LogEntry {

@@ -4,19 +4,29 @@
 
 use serde_json::json;
 
-use super::{Desk, Flowed, Ledger, OptOutToAloware, aloware_failed};
-use crate::domain::{AlowareContactId, Entity, Event, Failure, Flow, LogEntry, Move, Phone, Source};
+use super::{Desk, Ledger, OptOutToAloware, aloware_failed};
+use crate::domain::{AlowareContactId, Event, Failure, Move, Phone, Source};
 use crate::loops::echo;
 use crate::store::effects::Echo;
 use crate::store::opt_out_deliveries;
 use crate::vendors::VendorError;
 use crate::vendors::aloware::FormRequest;
 
+/// That do-not-call outlives a START, for whoever reads the log.
+pub(super) const STAYS: &str = "do-not-call stays: its API cannot clear it, a person must do so there";
+
 /// Takes the person off the dialer and reads back that it holds. Always looked up
 /// first: a form for a number Aloware does not have would create somebody.
-pub(super) async fn stop(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone: &Phone, event: &Event) -> Flowed {
+///
+/// Answers what was done there; `None` when there was nothing to do.
+pub(super) async fn stop(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    phone: &Phone,
+    event: &Event,
+) -> Result<Option<&'static str>, Failure> {
     if desk.rules.opt_out_to_aloware == OptOutToAloware::Off || desk.rules.own.contains(phone) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let client = desk.db.client().await?;
     opt_out_deliveries::request(&client, event, Source::Aloware, phone, Move::Block).await?;
@@ -26,7 +36,7 @@ pub(super) async fn stop(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
         let client = desk.db.client().await?;
         let nobody = "Aloware has nobody with this number";
         opt_out_deliveries::waive(&client, event.id, Some(Source::Aloware), nobody).await?;
-        return Ok(Vec::new());
+        return Ok(None);
     };
     take_off_lists(desk, ledger, &id, event).await?;
     let mut is_dnc = contact.is_dnc == Some(true);
@@ -37,26 +47,10 @@ pub(super) async fn stop(desk: &Desk, ledger: &mut Ledger<'_>, flow: Flow, phone
     let proof = json!({"contact": id.as_str(), "isDnc": is_dnc, "lists": "removed from all"});
     let client = desk.db.client().await?;
     opt_out_deliveries::confirm(&client, event.id, Source::Aloware, &proof).await?;
-    let entry = LogEntry::success(to_aloware(flow), Entity::OptOut, &event.entity_id, id.as_str());
-    let done = if is_dnc {
-        "off all lists, do-not-call"
-    } else {
-        "off all lists"
-    };
-    Ok(vec![entry.with_message(done)])
-}
-
-/// That do-not-call outlives a START, for whoever reads the log.
-pub(super) fn stays(flow: Flow, event: &Event) -> LogEntry {
-    let why = "do-not-call stays set in Aloware: its API cannot clear it, a person must do so there";
-    LogEntry::skipped(to_aloware(flow), Entity::OptOut, &event.entity_id, why)
-}
-
-fn to_aloware(flow: Flow) -> Flow {
-    match flow {
-        Flow::TextingToGhl => Flow::TextingToAloware,
-        other => other,
-    }
+    Ok(Some(match is_dnc {
+        true => "off all lists, do-not-call",
+        false => "off all lists",
+    }))
 }
 
 async fn take_off_lists(

@@ -27,9 +27,10 @@ async fn settle(app: &TestApp) {
 /// A daemon whose Aloware has the person on two lists and tells of every change.
 async fn dialed(changes: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with(changes).await;
-    app.sandbox
-        .aloware
-        .echo_to(&format!("{}/api/webhooks/aloware", app.base), Some((ALOWARE_USER, ALOWARE_PASS)));
+    app.sandbox.aloware.echo_to(
+        &format!("{}/api/webhooks/aloware", app.base),
+        Some((ALOWARE_USER, ALOWARE_PASS)),
+    );
     app.sandbox
         .aloware
         .add_contact(json!({"phone_number": LEAD, "first_name": "Ida", "list_ids": "7,8"}));
@@ -48,17 +49,34 @@ async fn a_stop_sets_do_not_call_in_aloware_and_its_echo_blocks_nothing_a_start_
     settle(&app).await;
     assert!(is_dnc(&app));
     assert!(app.sandbox.aloware.lists_of(LEAD).is_empty());
-    let told: Vec<Value> = app.sandbox.aloware.echoes().into_iter().map(|sent| sent.body["event"].clone()).collect();
+    let told: Vec<Value> = app
+        .sandbox
+        .aloware
+        .echoes()
+        .into_iter()
+        .map(|sent| sent.body["event"].clone())
+        .collect();
     assert!(told.contains(&json!("Contact-DncUpdated")), "{told:?}");
     let blocks = app.rows("SELECT cause FROM optout_blocks WHERE active").await;
-    assert_eq!(blocks, [json!({"cause": "consumer_stop"})], "our own flag is nobody's do-not-call");
+    assert_eq!(
+        blocks,
+        [json!({"cause": "consumer_stop"})],
+        "our own flag is nobody's do-not-call"
+    );
     let mut tags = app.sandbox.ghl.tags(&contact);
     tags.sort();
     assert_eq!(tags, ["dnc-sms", "sms opted out"]);
     let shown = deliveries(&app).await;
-    assert_eq!(shown.iter().filter(|row| row["confirmed"] == true).count(), 2, "{shown:?}");
+    assert_eq!(
+        shown.iter().filter(|row| row["confirmed"] == true).count(),
+        2,
+        "{shown:?}"
+    );
     assert_eq!(shown[0]["confirmation"]["isDnc"], true);
-    assert!(!json!(shown).to_string().contains("619555"), "no personal data: {shown:?}");
+    assert!(
+        !json!(shown).to_string().contains("619555"),
+        "no personal data: {shown:?}"
+    );
 
     let mut start = text("message.received", "m2", LEAD, "START");
     start["message"]["timestamp"] = json!("2026-11-02T18:00:00Z");
@@ -67,13 +85,18 @@ async fn a_stop_sets_do_not_call_in_aloware_and_its_echo_blocks_nothing_a_start_
     assert!(app.rows("SELECT 1 FROM optout_blocks WHERE active").await.is_empty());
     assert_eq!(app.send(LEAD, "welcome back").await.status(), 202);
     assert!(is_dnc(&app), "no API clears it");
-    let by_hand = app.rows("SELECT 1 FROM sync_log WHERE error_message LIKE 'do-not-call stays set in Aloware%'").await;
+    let by_hand = app
+        .rows("SELECT 1 FROM sync_log WHERE error_message LIKE 'START; Aloware: do-not-call stays%'")
+        .await;
     assert_eq!(by_hand.len(), 1);
 
-    // A person clears it and sets it again: that is theirs.
+    // A person clears it and sets it again: that is theirs. (The note: a delivery of the
+    // same second with the same content is a repeat.)
     app.sandbox.aloware.edit_contact(LEAD, json!({"is_dnc": false}));
     settle(&app).await;
-    app.sandbox.aloware.edit_contact(LEAD, json!({"is_dnc": true}));
+    app.sandbox
+        .aloware
+        .edit_contact(LEAD, json!({"is_dnc": true, "notes": "asked again on the phone"}));
     settle(&app).await;
     let blocks = app.rows("SELECT cause FROM optout_blocks WHERE active").await;
     assert_eq!(blocks, [json!({"cause": "voice_dnc"})]);
@@ -86,7 +109,11 @@ async fn the_setting_says_how_far_a_stop_goes_in_aloware_and_nobody_is_created_t
         let app = dialed(&[("DF_OPT_OUT_TO_ALOWARE", reach)]).await;
         app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
         settle(&app).await;
-        assert_eq!((is_dnc(&app), app.sandbox.aloware.lists_of(LEAD).len()), (dnc, lists), "{reach}");
+        assert_eq!(
+            (is_dnc(&app), app.sandbox.aloware.lists_of(LEAD).len()),
+            (dnc, lists),
+            "{reach}"
+        );
         app.finish().await;
     }
     let app = TestApp::start().await;
@@ -104,7 +131,9 @@ async fn what_ghl_takes_and_does_not_show_is_not_confirmed_and_tried_again() {
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD, "tags": ["dnc-sms"]}));
     // Only what was new is answered: the contact itself has to show the rest.
     app.sandbox.ghl.answer_tags_as_delta(true);
-    app.sandbox.ghl.fault("POST", "/contacts/*/tags", Times::Forever, Fault::status(503, "unwell"));
+    app.sandbox
+        .ghl
+        .fault("POST", "/contacts/*/tags", Times::Forever, Fault::status(503, "unwell"));
     app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
     let open = "SELECT 1 FROM optout_deliveries WHERE system = 'ghl' AND confirmed_at IS NULL";
     settled(&app.config, open, 1).await;
@@ -124,7 +153,9 @@ async fn what_ghl_takes_and_does_not_show_is_not_confirmed_and_tried_again() {
 async fn an_aloware_that_is_away_keeps_ghl_from_nothing_and_stays_unconfirmed() {
     let app = dialed(&[]).await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
-    app.sandbox.aloware.fault("*", "/", Times::Forever, Fault::status(500, "unwell"));
+    app.sandbox
+        .aloware
+        .fault("*", "/", Times::Forever, Fault::status(500, "unwell"));
     app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
     let half = "SELECT 1 FROM optout_deliveries o JOIN optout_deliveries c USING (event_id)
                  WHERE o.system = 'aloware' AND o.confirmed_at IS NULL AND c.system = 'ghl' AND c.confirmed_at IS NOT NULL";

@@ -137,12 +137,24 @@ async fn the_same_events_in_any_order_with_repeats_come_to_the_state_of_the_mode
             .collect();
         registry.apply(&singles).await;
         registry.apply(&pairs).await;
-        assert_eq!(registry.all(&one).await, registry.all(&other).await, "{events:?} {shuffled:?}");
+        assert_eq!(
+            registry.all(&one).await,
+            registry.all(&other).await,
+            "{events:?} {shuffled:?}"
+        );
         assert_eq!(registry.standing(&one).await, model(&singles.concat()), "{events:?}");
         let client = registry.db.client().await.unwrap();
-        let mut causes: Vec<&str> = opt_outs::active_causes(&client, &one).await.unwrap().iter().map(|c| c.as_str()).collect();
+        let mut causes: Vec<&str> = opt_outs::active_causes(&client, &one)
+            .await
+            .unwrap()
+            .iter()
+            .map(|c| c.as_str())
+            .collect();
         causes.sort_unstable();
-        let mut wanted: Vec<String> = model(&singles.concat()).iter().map(|b| b["cause"].as_str().unwrap().to_owned()).collect();
+        let mut wanted: Vec<String> = model(&singles.concat())
+            .iter()
+            .map(|b| b["cause"].as_str().unwrap().to_owned())
+            .collect();
         wanted.sort();
         wanted.dedup();
         assert_eq!(causes, wanted, "{events:?}");
@@ -162,7 +174,11 @@ async fn nothing_that_aloware_or_ghl_says_lifts_a_stop_whatever_else_they_say() 
     let mut runner = TestRunner::deterministic();
     let vendors = vec(
         event(Cause::ALL).prop_map(|(cause, action, source, second)| {
-            let source = if ["texting", "manual"].contains(&source) { "ghl" } else { source };
+            let source = if ["texting", "manual"].contains(&source) {
+                "ghl"
+            } else {
+                source
+            };
             (cause, action, source, second)
         }),
         1..9,
@@ -176,7 +192,10 @@ async fn nothing_that_aloware_or_ghl_says_lifts_a_stop_whatever_else_they_say() 
         story.insert(story.len() / 2, vec![stop]);
         registry.apply(&story).await;
         let standing = registry.standing(&lead).await;
-        assert!(standing.contains(&json!({"cause": "consumer_stop", "source": "texting"})), "{noise:?}");
+        assert!(
+            standing.contains(&json!({"cause": "consumer_stop", "source": "texting"})),
+            "{noise:?}"
+        );
         let rows = registry.all(&lead).await;
         assert_eq!(rows.last().unwrap()["status"], "opted_out", "{noise:?}");
     }
@@ -201,12 +220,24 @@ async fn a_number_opted_out_by_hand_is_in_the_history_with_the_first_event_about
         .unwrap();
     for source in ["aloware", "ghl", "texting"] {
         for cause in Cause::ALL {
-            registry.apply(&[vec![change(&lead, (*cause, Move::Lift, source, 5))]]).await;
+            registry
+                .apply(&[vec![change(&lead, (*cause, Move::Lift, source, 5))]])
+                .await;
         }
     }
-    assert_eq!(registry.standing(&lead).await, [json!({"cause": "manual", "source": "import"})]);
-    let history = query::rows(&registry.client, "SELECT cause, source, reason FROM optout_history WHERE action = 'block'").await;
-    assert_eq!(history, [json!({"cause": "manual", "source": "import", "reason": "list"})]);
+    assert_eq!(
+        registry.standing(&lead).await,
+        [json!({"cause": "manual", "source": "import"})]
+    );
+    let history = query::rows(
+        &registry.client,
+        "SELECT cause, source, reason FROM optout_history WHERE action = 'block'",
+    )
+    .await;
+    assert_eq!(
+        history,
+        [json!({"cause": "manual", "source": "import", "reason": "list"})]
+    );
     let mut by_hand = change(&lead, (Cause::Manual, Move::Lift, "manual", 0));
     by_hand.occurred_at = Utc::now() + TimeDelta::seconds(60);
     registry.apply(&[vec![by_hand]]).await;

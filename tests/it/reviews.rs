@@ -50,9 +50,16 @@ async fn a_doubtful_text_is_held_from_every_source_before_its_answer_and_is_no_o
     .await;
     app.texting(&text("message.received", "m1", numbers[2], WORDS)).await;
     let held = |phone: &str, source: &str| json!({"phone_number": phone, "cause": "pending_review", "source": source});
-    let wanted = [held(numbers[0], "aloware"), held(numbers[1], "ghl"), held(numbers[2], "texting")];
+    let wanted = [
+        held(numbers[0], "aloware"),
+        held(numbers[1], "ghl"),
+        held(numbers[2], "texting"),
+    ];
     assert_eq!(causes(&app).await, wanted);
-    assert!(app.rows("SELECT 1 FROM optout_registry").await.is_empty(), "a hold is no opt-out");
+    assert!(
+        app.rows("SELECT 1 FROM optout_registry").await.is_empty(),
+        "a hold is no opt-out"
+    );
     let kept = app.rows("SELECT DISTINCT evidence FROM optout_history").await;
     assert_eq!(kept, [json!({"evidence": WORDS})]);
     app.idle().await;
@@ -86,7 +93,12 @@ async fn what_a_person_decides_to_be_a_stop_reaches_ghl_with_the_words_as_eviden
     app.idle().await;
     let path = format!("optouts/{LEAD}/decide");
     let said = |decision: &str| json!({"decision": decision, "reason": "called back", "decidedBy": "Ann"});
-    for wrong in [json!({}), said("maybe"), json!({"decision": "stop", "reason": "x"}), json!([])] {
+    for wrong in [
+        json!({}),
+        said("maybe"),
+        json!({"decision": "stop", "reason": "x"}),
+        json!([]),
+    ] {
         assert_eq!(post(&app, &path, &wrong).await.status(), 400, "{wrong}");
     }
     assert_eq!(post(&app, &path, &said("stop")).await.status(), 200);
@@ -97,7 +109,12 @@ async fn what_a_person_decides_to_be_a_stop_reaches_ghl_with_the_words_as_eviden
     );
     assert!(app.sandbox.ghl.tags(&contact).contains(&"dnc-sms".to_owned()));
     let shown = get(&app, &format!("optouts/{LEAD}")).await;
-    let stop = shown["history"].as_array().unwrap().iter().find(|past| past["cause"] == "consumer_stop").unwrap();
+    let stop = shown["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|past| past["cause"] == "consumer_stop")
+        .unwrap();
     assert_eq!((&stop["evidence"], &stop["decidedBy"]), (&json!(WORDS), &json!("Ann")));
     assert_eq!(shown["deliveries"][0]["system"], "ghl");
     assert!(shown["deliveries"][0]["confirmedAt"].is_string(), "{shown}");
@@ -108,7 +125,10 @@ async fn what_a_person_decides_to_be_a_stop_reaches_ghl_with_the_words_as_eviden
         .rows("SELECT actor, subject, detail FROM audit_log WHERE action = 'optout.decide'")
         .await;
     assert_eq!(audit.len(), 1);
-    assert_eq!((&audit[0]["subject"], &audit[0]["detail"]["decidedBy"]), (&json!("+161***"), &json!("Ann")));
+    assert_eq!(
+        (&audit[0]["subject"], &audit[0]["detail"]["decidedBy"]),
+        (&json!("+161***"), &json!("Ann"))
+    );
     app.finish().await;
 }
 
@@ -117,10 +137,19 @@ async fn what_a_person_clears_is_held_no_longer_and_no_vendor_hears_of_it() {
     let app = TestApp::start().await;
     let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
     app.texting(&text("message.received", "m1", LEAD, WORDS)).await;
-    app.texting(&text("message.received", "m2", LEAD, "who is this and how did you get my number")).await;
+    app.texting(&text(
+        "message.received",
+        "m2",
+        LEAD,
+        "who is this and how did you get my number",
+    ))
+    .await;
     app.idle().await;
     let clear = json!({"decision": "clear", "reason": "a mix-up", "decidedBy": "Ann"});
-    assert_eq!(post(&app, &format!("optouts/{LEAD}/decide"), &clear).await.status(), 200);
+    assert_eq!(
+        post(&app, &format!("optouts/{LEAD}/decide"), &clear).await.status(),
+        200
+    );
     app.idle().await;
     assert!(causes(&app).await.is_empty());
     assert!(app.sandbox.ghl.tags(&contact).is_empty());
@@ -169,7 +198,10 @@ async fn staff_can_record_a_request_and_only_two_of_them_can_lift_it() {
     assert_eq!(post(&app, &path("block"), &said("legal")).await.status(), 200);
     app.idle().await;
     let dnd = app.sandbox.ghl.contact(&contact).unwrap()["dndSettings"].clone();
-    assert_eq!((&dnd["SMS"]["status"], &dnd["Call"]["status"]), (&json!("active"), &json!("active")));
+    assert_eq!(
+        (&dnd["SMS"]["status"], &dnd["Call"]["status"]),
+        (&json!("active"), &json!("active"))
+    );
     let mut tags = app.sandbox.ghl.tags(&contact);
     tags.sort();
     assert_eq!(tags, ["dnc", "dnc-sms", "do not call", "sms opted out", "vip"]);
@@ -177,21 +209,36 @@ async fn staff_can_record_a_request_and_only_two_of_them_can_lift_it() {
     start["message"]["timestamp"] = json!(Utc::now().to_rfc3339());
     app.texting(&start).await;
     app.idle().await;
-    assert_eq!(app.send(LEAD, "hello").await.status(), 409, "a START lifts no legal demand");
+    assert_eq!(
+        app.send(LEAD, "hello").await.status(),
+        409,
+        "a START lifts no legal demand"
+    );
     let mut lift = said("legal");
     assert_eq!(post(&app, &path("lift"), &lift).await.status(), 400, "no evidence");
     lift["evidence"] = json!("withdrawn in writing");
-    assert_eq!(post(&app, &path("lift"), &lift).await.status(), 400, "nobody else agreed");
+    assert_eq!(
+        post(&app, &path("lift"), &lift).await.status(),
+        400,
+        "nobody else agreed"
+    );
     lift["approvedBy"] = json!("Bo");
     let mut manual = lift.clone();
     manual["cause"] = json!("manual");
-    assert_eq!(post(&app, &path("lift"), &manual).await.status(), 404, "it does not block");
+    assert_eq!(
+        post(&app, &path("lift"), &manual).await.status(),
+        404,
+        "it does not block"
+    );
     assert_eq!(post(&app, &path("lift"), &lift).await.status(), 200);
     app.idle().await;
     assert!(causes(&app).await.is_empty());
     assert_eq!(app.sandbox.ghl.tags(&contact), ["vip"]);
     let dnd = app.sandbox.ghl.contact(&contact).unwrap()["dndSettings"].clone();
-    assert_eq!((&dnd["SMS"]["status"], &dnd["Call"]["status"]), (&json!("inactive"), &json!("inactive")));
+    assert_eq!(
+        (&dnd["SMS"]["status"], &dnd["Call"]["status"]),
+        (&json!("inactive"), &json!("inactive"))
+    );
     assert_eq!(app.send(LEAD, "hello").await.status(), 202);
     app.finish().await;
 }

@@ -51,9 +51,10 @@ fn held() -> Checks {
         .collect()
 }
 
-/// Every set declared with `closed_set!`. The last three have columns without a
-/// `CHECK`: an operator may type any source, and vendors have entities of their own.
-const SETS: [&str; 9] = [
+/// Every set declared with `closed_set!`. The last four have no
+/// `CHECK`: an operator may type any source, vendors have entities of their own, and
+/// which vendor texts is a setting.
+const SETS: [&str; 10] = [
     "EventStatus",
     "Flow",
     "SyncStatus",
@@ -63,6 +64,7 @@ const SETS: [&str; 9] = [
     "Source",
     "Entity",
     "TextDirection",
+    "TextingVendor",
 ];
 
 fn migrations() -> io::Result<String> {
