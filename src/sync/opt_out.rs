@@ -92,7 +92,7 @@ pub async fn review_by_contact(
     };
     let at = told_at.map_or(event.received_at, |at| at.min(event.received_at));
     let hold = ConsentChange {
-        evidence: Some(body.to_owned()),
+        evidence: Some(body.chars().take(EVIDENCE).collect()),
         ..reported(&phone, Cause::PendingReview, Move::Block, rule, at)
     };
     record(desk, &hold).await?;
@@ -131,6 +131,9 @@ pub async fn dnd_by_contact(desk: &Desk, id: &GhlContactId, told_at: Option<Date
     record(desk, &reported(&phone, Cause::CrmDnd, action, reason, at)).await?;
     skipped("do-not-disturb recorded in the registry")
 }
+
+/// Longest evidence kept, in characters: as at ingest.
+const EVIDENCE: usize = 1000;
 
 const NO_PHONE: &str = "the contact has no phone number";
 

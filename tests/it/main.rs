@@ -31,6 +31,7 @@ mod notes;
 mod opt_out_command;
 mod opt_out_proof;
 mod opt_out_state;
+mod opt_out_upgrade;
 mod opt_outs;
 mod opt_outs_first;
 mod outages;

@@ -242,3 +242,53 @@ async fn staff_can_record_a_request_and_only_two_of_them_can_lift_it() {
     assert_eq!(app.send(LEAD, "hello").await.status(), 202);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubtful_text_through_ghl_that_names_only_the_contact_holds_its_number() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    app.ghl(
+        &json!({"type": "InboundMessage", "webhookId": "d1", "contactId": contact, "messageId": "g1", "messageType": "SMS",
+        "direction": "inbound", "body": WORDS, "from": {}}),
+    )
+    .await;
+    app.idle().await;
+    assert_eq!(
+        causes(&app).await,
+        [json!({"phone_number": LEAD, "cause": "pending_review", "source": "ghl"})]
+    );
+    let kept = app.rows("SELECT evidence FROM optout_history").await;
+    assert_eq!(kept, [json!({"evidence": WORDS})]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_no_word_of_the_consumer_s_and_lifts_no_other_block() {
+    let app = TestApp::start().await;
+    let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
+    let said = json!({"cause": "manual", "reason": "asked at the door", "decidedBy": "Ann", "evidence": "note"});
+    assert_eq!(post(&app, &format!("optouts/{LEAD}/block"), &said).await.status(), 200);
+    app.idle().await;
+    assert_eq!(post(&app, &format!("optouts/{LEAD}/lift"), &said).await.status(), 200);
+    app.idle().await;
+    assert_eq!(
+        causes(&app).await,
+        [json!({"phone_number": LEAD, "cause": "consumer_stop", "source": "texting"})]
+    );
+    assert!(
+        app.sandbox.ghl.tags(&contact).contains(&"dnc-sms".to_owned()),
+        "the STOP's marks stay"
+    );
+    let events = app
+        .rows("SELECT event_type, status FROM texting_webhook_events ORDER BY seq")
+        .await;
+    let names: Vec<&str> = events.iter().filter_map(|row| row["event_type"].as_str()).collect();
+    assert_eq!(
+        names,
+        ["message.received", "optout.stop", "optout.start"],
+        "in the person's order"
+    );
+    assert_eq!(app.send(LEAD, "hello").await.status(), 409);
+    app.finish().await;
+}
