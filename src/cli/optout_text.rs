@@ -41,8 +41,10 @@ pub(super) fn shown(number: &Shown) -> String {
     for text in &number.reviews {
         line(&mut out, format_args!("  waits for a decision: {}", of_text(text)));
     }
-    if !number.deliveries.is_empty() {
-        line(&mut out, format_args!("told:"));
+    match (number.deliveries.is_empty(), number.status) {
+        (true, "blocked") => line(&mut out, format_args!("told: nobody yet")),
+        (true, _) => {}
+        (false, _) => line(&mut out, format_args!("told:")),
     }
     for told in &number.deliveries {
         line(&mut out, format_args!("  {}", of_told(told)));

@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::opt_out::record;
 use super::opt_out_ghl::{CALL_TAGS, take_tags};
-use super::person::{asked_for, find_or_create, mapped};
+use super::person::{Someone, asked_for, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, tags};
-use crate::domain::{AlowareContactId, Cause, ConsentChange, Entity, Event, Flow, LogEntry, Move, Phone, Source};
+use crate::domain::{Cause, ConsentChange, Entity, Event, Failure, Flow, LogEntry, Move, Phone, Source};
 use crate::loops::echo;
-use crate::store::{opt_out_deliveries, opt_outs};
+use crate::store::{echoes, opt_out_deliveries, opt_outs};
 use crate::wire::aloware::Delivery;
 
 /// Sets or removes the tags, as the delivery's flag says (where Aloware had to be
@@ -37,14 +37,15 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
     }
     // A row typed by hand has a random id: it never passed the door either.
     let unheard = nameless || event.id.get_version_num() == 4;
+    if on && is_own_echo(desk, &someone, phone, unheard).await? {
+        return skipped("own_echo");
+    }
     if unheard {
-        let contact = someone.aloware.id.as_ref();
-        record(desk, &consent(phone, contact, on, delivery, event)).await?;
+        record(desk, &consent(phone, on, delivery, event)).await?;
     }
     let client = desk.db.client().await?;
     match (on, opt_outs::latest(&client, phone, Cause::VoiceDnc).await?) {
-        (true, None) => return skipped("own_echo"),
-        (true, Some(false)) => return skipped("a later DNC off holds"),
+        (true, None | Some(false)) => return skipped("a later DNC off holds"),
         (false, Some(true)) => return skipped("a later DNC on holds"),
         (true, Some(true)) | (false, _) => {}
     }
@@ -80,13 +81,23 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
 
 const UNMAPPED: &str = "No contact mapping found";
 
-fn consent(
-    phone: &Phone,
-    contact: Option<&AlowareContactId>,
-    on: bool,
-    delivery: &Delivery<'_>,
-    event: &Event,
-) -> ConsentChange {
+/// Whether the flag is what we set ourselves. Where the delivery named the number, the
+/// registry was asked when it came and took an echo for nobody's block; where it did
+/// not, or was not asked, this is where it shows.
+async fn is_own_echo(desk: &Desk, someone: &Someone, phone: &Phone, unheard: bool) -> Result<bool, Failure> {
+    let Some(id) = &someone.aloware.id else {
+        return Ok(false);
+    };
+    let client = desk.db.client().await?;
+    if !unheard && opt_outs::latest(&client, phone, Cause::VoiceDnc).await? == Some(true) {
+        return Ok(false);
+    }
+    let (stored, run) = (echo::do_not_call(true), echo::do_not_call_run());
+    let taken = echoes::take(&client, "aloware", id.as_str(), &[&stored, &run]).await?;
+    Ok(taken > 0)
+}
+
+fn consent(phone: &Phone, on: bool, delivery: &Delivery<'_>, event: &Event) -> ConsentChange {
     let told_at = delivery.updated_at().or_else(|| delivery.created_at());
     ConsentChange {
         phone: phone.clone(),
@@ -96,9 +107,7 @@ fn consent(
         reason: if on { "DNC Updated" } else { "DNC Removed" }.to_owned(),
         evidence: None,
         occurred_at: told_at.map_or(event.received_at, |at| at.min(event.received_at)),
-        unless_echo: contact
-            .filter(|_| on)
-            .map(|id| (id.to_string(), echo::do_not_call(true))),
+        unless_echo: None,
         decided_by: None,
     }
 }

@@ -77,13 +77,14 @@ async fn set_dnc(
     id: &AlowareContactId,
     event: &Event,
 ) -> Result<(), Failure> {
-    let echo = Echo {
+    let echo = |fingerprint: String| Echo {
         vendor: "aloware",
         entity_id: id.to_string(),
-        fingerprint: echo::do_not_call(true),
+        fingerprint,
         replaces: echo::do_not_call(false),
     };
-    let (_, intent) = ledger.announce(&format!("optout:{}:dnc", event.id), &[echo]).await?;
+    let echoes = [echo(echo::do_not_call(true)), echo(echo::do_not_call_run())];
+    let (_, intent) = ledger.announce(&format!("optout:{}:dnc", event.id), &echoes).await?;
     let form = FormRequest {
         is_dnc: Some(true),
         ..FormRequest::new(phone.clone())

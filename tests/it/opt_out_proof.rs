@@ -167,3 +167,44 @@ async fn an_aloware_that_is_away_keeps_ghl_from_nothing_and_stays_unconfirmed() 
     assert!(deliveries(&app).await.iter().all(|row| row["confirmed"] == true));
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_echo_that_names_the_contact_by_id_only_is_known_too() {
+    for typed in [false, true] {
+        let app = TestApp::start().await;
+        let contact = app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+        let id = app.sandbox.aloware.add_contact(json!({"phone_number": LEAD}));
+        app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
+        app.idle().await;
+        assert!(is_dnc(&app));
+        app.execute(&format!(
+            "UPDATE contact_mappings SET aloware_contact_id = '{id}' WHERE ghl_contact_id = '{contact}'"
+        ))
+        .await;
+        let told = |at: &str| json!({"event": "contact.dnc.updated", "id": id, "is_dnc": true, "at": at});
+        if typed {
+            // By an operator, past the door where the registry is told.
+            app.execute(&format!(
+                "INSERT INTO webhook_events (source, event_type, entity_type, entity_id, payload_json, dedupe_key)
+                 VALUES ('aloware', 'contact.dnc.updated', 'contact', '{id}', '{}', 'typed')",
+                told("first")
+            ))
+            .await;
+        } else {
+            app.aloware(&told("first")).await;
+        }
+        app.idle().await;
+        let blocks = "SELECT cause FROM optout_blocks WHERE active ORDER BY 1";
+        assert_eq!(app.rows(blocks).await, [json!({"cause": "consumer_stop"})], "{typed}");
+        let log = app
+            .rows("SELECT error_message FROM sync_log WHERE direction = 'aloware_to_ghl'")
+            .await;
+        assert_eq!(log, [json!({"error_message": "own_echo"})], "{typed}");
+        // The same once more is somebody's.
+        app.aloware(&told("later")).await;
+        app.idle().await;
+        let both = [json!({"cause": "consumer_stop"}), json!({"cause": "voice_dnc"})];
+        assert_eq!(app.rows(blocks).await, both, "{typed}");
+        app.finish().await;
+    }
+}

@@ -191,6 +191,15 @@ async fn nothing_that_aloware_or_ghl_says_lifts_a_stop_whatever_else_they_say() 
         // What Aloware and GHL say comes before and after it.
         story.insert(story.len() / 2, vec![stop]);
         registry.apply(&story).await;
+        // An import that knows better changes what it writes, and nothing else.
+        let import = "UPDATE optout_registry SET status = 'opted_in', source = 'import' WHERE phone_number";
+        let import = format!("{import} = '{}'", lead.as_str());
+        registry.client.batch_execute(&import).await.unwrap();
+        let client = registry.db.client().await.unwrap();
+        let causes = opt_outs::active_causes(&client, &lead).await.unwrap();
+        assert!(causes.contains(&Cause::ConsumerStop), "{noise:?}");
+        drop(client);
+        registry.apply(&[vec![change(&lead, noise[0])]]).await;
         let standing = registry.standing(&lead).await;
         assert!(
             standing.contains(&json!({"cause": "consumer_stop", "source": "texting"})),
