@@ -1,8 +1,12 @@
-//! The operators' desk: looking at stored events and steering them. Knows no
+//! The operators' desk: looking at stored events and steering them, looking at
+//! consent and deciding about it. Knows no
 //! web framework; `http` asks for the secret and turns answers into JSON.
 
+pub mod decisions;
 pub mod events;
+pub mod evidence;
 pub mod filter;
+pub mod opt_outs;
 pub mod redact;
 pub mod texting;
 
@@ -17,6 +21,9 @@ pub enum AdminError {
     /// No such event.
     #[error("event not found")]
     Missing,
+    /// Nothing of the kind is there to be decided or lifted.
+    #[error("{0}")]
+    Nothing(&'static str),
     /// The event's state forbids it.
     #[error("{detail}")]
     Conflict {
@@ -31,4 +38,4 @@ pub enum AdminError {
 }
 
 /// How operators are named in the audit log: they share one secret.
-const ACTOR: &str = "admin";
+pub const ACTOR: &str = "admin";

@@ -42,7 +42,7 @@ pub(super) async fn doctor(settings: Settings, json: bool) -> anyhow::Result<Exi
 }
 
 /// The operator's server, or the embedded one if it runs; else why not.
-async fn database(database: &Database) -> anyhow::Result<Result<Db, Finding>> {
+pub(super) async fn database(database: &Database) -> anyhow::Result<Result<Db, Finding>> {
     let config = if let Some(url) = &database.url {
         url.expose_secret().parse().context("DATABASE_URL cannot be read")?
     } else {

@@ -3,6 +3,8 @@
 mod dev;
 mod doctor;
 mod lent;
+mod optout;
+mod optout_text;
 mod serve;
 
 use std::net::TcpListener;
@@ -55,6 +57,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at consent to be texted, and decide about it.
+    ///
+    /// Works on the database of the settings, while the daemon runs. Exits 0 when it was done, 1 when there was nothing to
+    /// do or the request makes no sense, 64 when flags or settings cannot be used, 69 when the database cannot be reached.
+    Optout {
+        #[command(subcommand)]
+        action: optout::Action,
+    },
 }
 
 /// Parses the command line, runs the command and answers the exit code:
@@ -72,7 +82,9 @@ pub fn run() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
     let lent = match &command {
         Command::Serve => lent::socket(),
-        Command::Dev { .. } | Command::Migrate | Command::Config | Command::Doctor { .. } => Ok(None),
+        Command::Dev { .. } | Command::Migrate | Command::Config | Command::Doctor { .. } | Command::Optout { .. } => {
+            Ok(None)
+        }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -100,6 +112,7 @@ async fn dispatch(command: Command, config: Option<&Path>, lent: Option<TcpListe
         Command::Migrate => serve::migrate(crate::config::load_database(config)?).await,
         Command::Dev { once } => dev::dev(config, once).await,
         Command::Doctor { json } => doctor::doctor(crate::config::load(config)?, json).await,
+        Command::Optout { action } => optout::optout(crate::config::load(config)?, action).await,
         Command::Config => show(Surroundings::gather(config)?),
     }
 }

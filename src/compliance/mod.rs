@@ -14,6 +14,7 @@ mod fold_tables;
 pub mod guard;
 mod keywords;
 mod keywords_pattern;
+pub mod reviews;
 
 pub use classify::{Kind, Verdict, classify, decide};
 pub use guard::Cleared;

@@ -11,8 +11,8 @@ use super::keys;
 use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number, rate, size, write_duration};
 use super::read::Reading;
 use super::sections::{
-    Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, RecordingLinks, Server, Settings,
-    SourceOfTruth, Sync, Texting,
+    Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, OptOutToAloware, RecordingLinks,
+    Server, Settings, SourceOfTruth, Sync, Texting,
 };
 use super::texting::{TextingProof, proofs};
 use super::values;
@@ -199,12 +199,19 @@ fn sync(r: &mut Reading) -> Option<Sync> {
     let contact_source_of_truth = r.need(&keys::SOURCE_OF_TRUTH, values::one_of(&sources));
     let recording_links = r.need(&keys::RECORDING_LINKS, values::one_of(&links));
     let communications = r.need(&keys::COMMUNICATIONS, values::one_of(&treatments));
+    let reaches = [
+        ("dnc", OptOutToAloware::Dnc),
+        ("lists", OptOutToAloware::Lists),
+        ("off", OptOutToAloware::Off),
+    ];
+    let opt_out_to_aloware = r.need(&keys::OPT_OUT_TO_ALOWARE, values::one_of(&reaches));
     let time_zone = r.need(&keys::TIME_ZONE, values::time_zone);
     let default_region = r.need(&keys::DEFAULT_REGION, values::region);
     Some(Sync {
         contact_source_of_truth: contact_source_of_truth?,
         recording_links: recording_links?,
         communications: communications?,
+        opt_out_to_aloware: opt_out_to_aloware?,
         time_zone: time_zone?,
         default_region: default_region?,
     })

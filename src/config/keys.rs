@@ -125,6 +125,7 @@ table! {
     SOURCE_OF_TRUTH: Text "sync.contact_source_of_truth" ["CONTACT_SOURCE_OF_TRUTH"], Is("merge");
     RECORDING_LINKS: Text "sync.recording_links" ["DF_RECORDING_LINKS"], Is("note");
     COMMUNICATIONS: Text "sync.communications" ["DF_COMMUNICATIONS"], Is("skip");
+    OPT_OUT_TO_ALOWARE: Text "sync.opt_out_to_aloware" ["DF_OPT_OUT_TO_ALOWARE"], Is("dnc");
     TIME_ZONE: Text "sync.time_zone" ["DF_TIME_ZONE"], Is("UTC");
     DEFAULT_REGION: Text "sync.default_region" ["DF_DEFAULT_REGION"], Is("US");
 

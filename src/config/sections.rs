@@ -206,6 +206,8 @@ pub struct Sync {
     pub recording_links: RecordingLinks,
     /// What becomes of communications that are neither calls nor texts.
     pub communications: Communications,
+    /// How a STOP reaches the dialer.
+    pub opt_out_to_aloware: OptOutToAloware,
     /// In which notes tell times.
     pub time_zone: Tz,
     /// Two-letter region for numbers without `+`.
@@ -239,6 +241,17 @@ pub enum Communications {
     Skip,
     /// A note for each start and each end.
     Note,
+}
+
+/// How a STOP reaches the dialer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptOutToAloware {
+    /// Do-not-call is set, and the person leaves the power dialer's lists.
+    Dnc,
+    /// The person leaves the power dialer's lists.
+    Lists,
+    /// Not at all.
+    Off,
 }
 
 /// `[jobs]`

@@ -52,7 +52,9 @@ pub struct ConsentChange {
     pub evidence: Option<String>,
     /// When it happened by the provider's clock, else when we received it.
     pub occurred_at: DateTime<Utc>,
-    /// GHL contact id and echo fingerprint: when the ledger holds this echo, the
-    /// change is our own write coming back and is not applied.
+    /// The source's contact id and the echo's fingerprint: when the ledger holds this
+    /// echo, the change is our own write coming back and is not applied.
     pub unless_echo: Option<(String, String)>,
+    /// The people who decided, where people did.
+    pub decided_by: Option<String>,
 }

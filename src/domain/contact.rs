@@ -38,6 +38,8 @@ pub struct Dnd {
     pub channels: BTreeMap<String, String>,
     /// The message left with the SMS channel by whoever set it.
     pub text_message: Option<String>,
+    /// The same of the calls' channel.
+    pub call_message: Option<String>,
 }
 
 impl Dnd {

@@ -12,6 +12,7 @@ mod jobs;
 pub mod messages;
 mod observe;
 mod ops_routes;
+mod opt_out_routes;
 pub mod problem;
 mod query;
 mod routes;

@@ -133,6 +133,7 @@ impl From<AdminError> for Problem {
         match error {
             AdminError::Invalid(detail) => Self::bad_request(detail),
             AdminError::Missing => Self::not_found("Event not found"),
+            AdminError::Nothing(detail) => Self::not_found(detail),
             AdminError::Conflict { code, detail } => Self::conflict(code, detail),
             AdminError::Store(error) => error.into(),
         }

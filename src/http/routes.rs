@@ -4,7 +4,7 @@
 use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, Route, guard, web};
 
-use super::{admin_routes, jobs, messages, ops_routes, problem, sync_routes, webhooks};
+use super::{admin_routes, jobs, messages, ops_routes, opt_out_routes, problem, sync_routes, webhooks};
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,18 @@ pub const ROUTES: &[RouteEntry] = &[
         route.to(admin_routes::list_texting)
     }),
     get("/api/admin/connections", |route| route.to(admin_routes::connections)),
+    get("/api/admin/reviews", |route| route.to(opt_out_routes::reviews)),
+    get("/api/admin/optouts.csv", |route| route.to(opt_out_routes::export)),
+    get("/api/admin/optouts/{phone}", |route| route.to(opt_out_routes::show)),
+    post("/api/admin/optouts/{phone}/decide", |route| {
+        route.to(opt_out_routes::decide)
+    }),
+    post("/api/admin/optouts/{phone}/block", |route| {
+        route.to(opt_out_routes::block)
+    }),
+    post("/api/admin/optouts/{phone}/lift", |route| {
+        route.to(opt_out_routes::lift)
+    }),
     post("/api/admin/mappings/repair", |route| route.to(sync_routes::repair)),
     post("/api/sync/contacts", |route| route.to(sync_routes::contact)),
     post("/api/sync/lists", |route| route.to(sync_routes::list)),

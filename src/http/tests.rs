@@ -52,7 +52,7 @@ async fn every_guarded_route_is_401_without_its_secret() {
         }
         guarded += 1;
     }
-    assert_eq!(guarded, 14);
+    assert_eq!(guarded, 20);
 }
 
 #[actix_web::test]

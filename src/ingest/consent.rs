@@ -39,24 +39,28 @@ impl Said {
             evidence: self.evidence.clone(),
             occurred_at: self.occurred_at,
             unless_echo: self.unless_echo.clone(),
+            decided_by: None,
         }
     }
 }
 
-/// STOP and START in an inbound text. Only the consumer's own START lifts, and
-/// only what a STOP set: ours, and the one the texting vendor keeps. If the
-/// vendor still refuses the number, its next answer blocks it again.
+/// STOP and START in an inbound text, and what a person must read first. Only the
+/// consumer's own START lifts, and only what a STOP set: ours, and the one the
+/// texting vendor keeps. If the vendor still refuses the number, its next answer
+/// blocks it again.
 fn from_text(body: &str, signal: Option<VendorSignal>, source: &'static str, at: DateTime<Utc>) -> Vec<Said> {
-    let action = match decide(body, signal).kind {
-        Word::Stop => Move::Block,
-        Word::Start => Move::Lift,
-        Word::Help | Word::Review | Word::None => return Vec::new(),
+    let verdict = decide(body, signal);
+    let (cause, action, reason) = match verdict.kind {
+        Word::Stop => (Cause::ConsumerStop, Move::Block, "STOP"),
+        Word::Start => (Cause::ConsumerStop, Move::Lift, "START"),
+        Word::Review => (Cause::PendingReview, Move::Block, verdict.rule),
+        Word::Help | Word::None => return Vec::new(),
     };
     let change = Said {
-        cause: Cause::ConsumerStop,
+        cause,
         action,
         source,
-        reason: if action == Move::Block { "STOP" } else { "START" },
+        reason,
         evidence: Some(body.replace('\0', "").chars().take(EVIDENCE).collect()),
         occurred_at: at,
         unless_echo: None,
@@ -133,12 +137,16 @@ pub(super) fn of_aloware(
     }
     // The flag is news where it can have changed; every later call repeats it.
     let telling = matches!(delivery.kind.entity(), Entity::Message | Entity::Contact);
-    if contact.is_opted_out == Some(true) && changes.is_empty() && telling {
+    let told = changes.iter().any(|change| change.cause == Cause::ConsumerStop);
+    if contact.is_opted_out == Some(true) && !told && telling {
         changes.push(block(Cause::ConsumerStop, "aloware", "STOP", at));
     }
     if delivery.kind == aloware::Kind::ContactDnc {
         match delivery.dnc(payload) {
-            Some(true) => changes.push(block(Cause::VoiceDnc, "aloware", "DNC Updated", at)),
+            Some(true) => changes.push(Said {
+                unless_echo: contact.id.as_ref().map(|id| (id.to_string(), echo::do_not_call(true))),
+                ..block(Cause::VoiceDnc, "aloware", "DNC Updated", at)
+            }),
             Some(false) => changes.push(Said {
                 action: Move::Lift,
                 ..block(Cause::VoiceDnc, "aloware", "DNC Removed", at)

@@ -4,6 +4,7 @@
 
 mod batch;
 mod consent;
+pub mod decided;
 mod drain;
 mod keys;
 pub mod normalise;

@@ -18,7 +18,17 @@ pub fn text_dnd(blocked: bool) -> String {
     format!("dnd:sms:{}", if blocked { "active" } else { "inactive" })
 }
 
-/// The message we leave in GHL's text channel when a STOP blocks it. While it
+/// Aloware's do-not-call flag as we set it.
+pub fn do_not_call(on: bool) -> String {
+    format!("dnc:{}", if on { "on" } else { "off" })
+}
+
+/// The same for the run of the delivery: the registry and the run each ask once.
+pub fn do_not_call_run() -> String {
+    "dnc:on:run".to_owned()
+}
+
+/// The message we leave in GHL's channels when a STOP blocks it. While it
 /// stands there, the block is ours and not a person's.
 pub const OPTED_OUT_MARK: &str = "Opted out by text";
 

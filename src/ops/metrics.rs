@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{EventStatus, EventTable};
-use crate::store::{Db, StoreError, event_views};
+use crate::store::{Db, StoreError, event_views, opt_out_deliveries, reviews};
 
 /// A database that needs longer is left out of this scrape.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -99,6 +99,11 @@ async fn measure(db: &Db) -> Result<(), StoreError> {
     ] {
         gauge!("lanes", "state" => state).set(precise(u64::try_from(count).unwrap_or_default()));
     }
+    let (waiting, oldest) = reviews::pending(&client).await?;
+    gauge!("optout_reviews_pending").set(precise(u64::try_from(waiting).unwrap_or_default()));
+    gauge!("optout_review_oldest_seconds").set(oldest);
+    let open = opt_out_deliveries::unconfirmed(&client).await?;
+    gauge!("optout_unconfirmed").set(precise(u64::try_from(open).unwrap_or_default()));
     Ok(())
 }
 
@@ -218,6 +223,7 @@ fn describe() {
         "Finished rows removed after retention.done_events, by table"
     );
     describe_gauge!("vendor_up", "0 while a vendor's breaker is open");
+    describe_consent();
     // What an alert compares against must exist before it first happens.
     for silent in [
         "webhooks_not_stored_total",
@@ -230,6 +236,22 @@ fn describe() {
     ] {
         counter!(silent).absolute(0);
     }
+}
+
+fn describe_consent() {
+    describe_gauge!(
+        "optout_reviews_pending",
+        "Numbers with a text that may be a revocation and waits for a person"
+    );
+    describe_gauge!(
+        "optout_review_oldest_seconds",
+        Unit::Seconds,
+        "For how long the oldest of those texts has waited"
+    );
+    describe_gauge!(
+        "optout_unconfirmed",
+        "Opt-outs and opt-ins another system has not shown to know yet"
+    );
 }
 
 #[cfg(test)]

@@ -89,13 +89,17 @@ impl Router {
             Step::AgentText(text) => sync::provider::ghl_to_texting(desk, ledger, &text, event).await,
             Step::Piece(text) => sync::pieces::to_ghl(desk, ledger, &text, event).await,
             Step::MessageStatus(told) => sync::message::status(desk, &told, event).await,
-            Step::Stop(flow, phone) => sync::opt_out::stop_to_ghl(desk, ledger, flow, &phone, event).await,
+            Step::Stop(flow, phone) => sync::opt_out::stop(desk, ledger, flow, &phone, event).await,
             Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
+            Step::ReviewByContact(id, rule, body) => {
+                let told_at = ghl::Delivery::read(&event.event_type, &event.payload).sent_at();
+                sync::opt_out::review_by_contact(desk, &id, (rule, &body), told_at, event).await
+            }
             Step::DndByContact(id) => {
                 let told_at = ghl::Delivery::read(&event.event_type, &event.payload).sent_at();
                 sync::opt_out::dnd_by_contact(desk, &id, told_at, event).await
             }
-            Step::Start(flow, phone) => sync::opt_out::start_to_ghl(desk, ledger, flow, &phone, event).await,
+            Step::Start(flow, phone) => sync::opt_out::start(desk, ledger, flow, &phone, event).await,
             Step::Skip(entry) => Ok(vec![entry]),
             Step::Unhandled(entry) => {
                 let source = Source::parse(&event.source).map_or("unknown", Source::as_str);

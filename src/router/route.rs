@@ -1,11 +1,11 @@
 //! Which flow an event takes. Pure: an event and the rules in, a route out.
 
 use crate::compliance::{Kind as Word, decide};
-use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, TextDirection, VendorSignal};
+use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Move, Phone, Source, TextDirection, VendorSignal};
 use crate::sync::Rules;
 use crate::sync::message::{Progress, Text};
 use crate::sync::provider::AgentText;
-use crate::wire::{aloware, ghl, json, texting};
+use crate::wire::{aloware, decision, ghl, json, texting};
 
 /// The flow of an event.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum Step {
     Stop(Flow, Phone),
     /// A STOP in a GHL delivery that names the person by contact id only.
     StopByContact(GhlContactId),
+    /// A text in such a delivery that a person must read, and the rule that says so.
+    ReviewByContact(GhlContactId, &'static str, String),
     /// A do-not-disturb change in a GHL delivery that names the person by contact id only.
     DndByContact(GhlContactId),
     /// A START to be carried to the other systems.
@@ -58,7 +60,11 @@ pub fn route(event: &Event, rules: &Rules) -> Route {
     match Source::parse(&event.source) {
         Some(Source::Aloware) => of_aloware(event, rules),
         Some(Source::Ghl) => of_ghl(event, rules),
-        Some(Source::Texting) => of_texting(event, rules),
+        Some(Source::Texting) => match decision::read(&event.payload) {
+            Some((Move::Block, phone)) => vec![Step::Stop(Flow::TextingToGhl, phone)],
+            Some((Move::Lift, phone)) => vec![Step::Start(Flow::TextingToGhl, phone)],
+            None => of_texting(event, rules),
+        },
         None => {
             let mut entry = skip(Flow::Unknown, event, format!("Unknown source: {}", event.source));
             entry.status = crate::domain::SyncStatus::Error;
@@ -165,10 +171,15 @@ fn of_ghl(event: &Event, rules: &Rules) -> Route {
         return unhandled();
     };
     if delivery.direction() == Some(TextDirection::Inbound)
+        && delivery.consumer(&rules.hint).is_none()
         && let Some(body) = delivery.message_text()
-        && decide(&body, None).kind == Word::Stop
     {
-        return vec![Step::StopByContact(id)];
+        let verdict = decide(&body, None);
+        match verdict.kind {
+            Word::Stop => return vec![Step::StopByContact(id)],
+            Word::Review => return vec![Step::ReviewByContact(id, verdict.rule, body)],
+            Word::Start | Word::Help | Word::None => {}
+        }
     }
     match delivery.kind {
         ghl::Kind::ContactCreated | ghl::Kind::ContactUpdated if delivery.is_workflow() => {

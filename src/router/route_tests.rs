@@ -21,6 +21,7 @@ fn rules() -> Rules {
         tag_lists: std::collections::BTreeMap::new(),
         custom_fields: std::collections::BTreeMap::new(),
         texting_to_aloware: false,
+        opt_out_to_aloware: crate::sync::OptOutToAloware::Off,
         longest_call: std::time::Duration::from_secs(1),
     }
 }
@@ -57,6 +58,7 @@ fn name(step: Step) -> String {
         Step::MessageStatus(told) => format!("status {} {}", told.status, told.id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),
         Step::StopByContact(id) => format!("stop by {id}"),
+        Step::ReviewByContact(id, ..) => format!("review by {id}"),
         Step::DndByContact(id) => format!("do-not-disturb by {id}"),
         Step::Start(flow, phone) => format!("start {flow} {}", phone.as_str()),
         Step::Unhandled(entry) => format!("unhandled: {}", entry.message.unwrap_or_default()),

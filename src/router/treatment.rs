@@ -93,6 +93,7 @@ mod tests {
             tag_lists: std::collections::BTreeMap::new(),
             custom_fields: std::collections::BTreeMap::new(),
             texting_to_aloware: false,
+            opt_out_to_aloware: crate::sync::OptOutToAloware::Off,
             longest_call: std::time::Duration::from_secs(1),
         }
     }

@@ -3,10 +3,12 @@
 
 pub mod agents;
 pub mod retention;
+pub mod reviews;
 
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::Utc;
 use futures_util::future::BoxFuture;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,8 @@ enum Due {
     Retention(Duration),
     /// The names of Aloware's users are fetched.
     Agents(AlowareClient),
+    /// Texts that nobody decided about in time become a STOP.
+    Reviews,
 }
 
 impl Due {
@@ -31,6 +35,7 @@ impl Due {
             Self::Echoes => "echoes",
             Self::Retention(_) => "retention",
             Self::Agents(_) => "agents",
+            Self::Reviews => "reviews",
         }
     }
 
@@ -41,6 +46,7 @@ impl Due {
             Self::Echoes => "0 */10 * * * *",
             Self::Retention(_) => "0 17 4 * * *",
             Self::Agents(_) => "0 5-55/10 * * * *",
+            Self::Reviews => "0 2-52/10 * * * *",
         }
     }
 
@@ -61,6 +67,10 @@ impl Due {
                 let named = agents::run(db, aloware).await?;
                 tracing::debug!(named, "aloware's users fetched");
             }
+            Self::Reviews => {
+                let stopped = reviews::run(db, Utc::now()).await?;
+                tracing::info!(stopped, "undecided texts became a STOP");
+            }
         }
         Ok(())
     }
@@ -72,7 +82,7 @@ impl Due {
 /// When the scheduler cannot be started.
 pub async fn run(db: Db, aloware: AlowareClient, keep: Duration, stop: CancellationToken) -> anyhow::Result<()> {
     let mut scheduler = JobScheduler::new().await.context("starting the scheduler")?;
-    for due in [Due::Echoes, Due::Retention(keep), Due::Agents(aloware)] {
+    for due in [Due::Echoes, Due::Retention(keep), Due::Agents(aloware), Due::Reviews] {
         let (db, stop) = (db.clone(), stop.clone());
         let cron = due.cron();
         let job = Job::new_async(cron, move |_, _| -> BoxFuture<'static, ()> {

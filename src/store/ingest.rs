@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
-use super::{StoreError, echoes, opt_outs, quarantine};
-use crate::domain::{ConsentChange, EventTable, Move, Source};
+use super::{StoreError, opt_outs, quarantine};
+use crate::domain::{ConsentChange, EventTable, Move};
 
 /// One delivery, ready to be stored.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ pub async fn insert(
 /// As [`insert`], in the caller's transaction.
 ///
 /// # Errors
-/// Any statement failure.
+/// Any statement failure; the caller must then not commit.
 pub async fn insert_within<C: GenericClient>(
     transaction: &C,
     batch: &[&NewEvent],
@@ -141,7 +141,7 @@ async fn applicable<'a, C: GenericClient>(
         let new = stored.contains(&event.dedupe_key);
         for change in &event.consent {
             let own = match &change.unless_echo {
-                Some((id, print)) if new => echoes::take(client, Source::Ghl.as_str(), id, &[print]).await? > 0,
+                Some(_) if new => opt_outs::is_own_echo(client, change).await?,
                 Some(_) => true,
                 None => false,
             };

@@ -1,10 +1,10 @@
-//! Consent: blocks by cause, the append-only history, and the effective
-//! registry row that is derived from them.
+//! Consent: the append-only history, and what follows from it: blocks by cause and
+//! source, and the effective registry row. The rules stand in the views of the schema.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{Client, GenericClient};
 
-use super::StoreError;
+use super::{StoreError, echoes};
 use crate::domain::{Cause, ConsentChange, Phone};
 
 // A send of the same number waits its turn, and the other way round. Sorted, so
@@ -15,54 +15,45 @@ SELECT pg_advisory_xact_lock(hashtextextended(p, 0)) FROM (SELECT DISTINCT p FRO
 // A number that an operator (or an import) set to opted_out by hand has no
 // block of its own yet; as one, no other cause's lift can take it away.
 const ADOPT: &str = "
-INSERT INTO optout_blocks (phone_number, cause, active, source, reason, changed_at)
-SELECT r.phone_number, 'manual', true, r.source, r.reason, r.last_event_at FROM optout_registry r
+INSERT INTO optout_history (phone_number, cause, action, source, reason, occurred_at)
+SELECT r.phone_number, 'manual', 'block', r.source, r.reason, r.last_event_at FROM optout_registry r
  WHERE r.phone_number = ANY ($1) AND r.status = 'opted_out'
-   AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = r.phone_number AND b.active)
-ON CONFLICT (phone_number, cause) DO UPDATE SET active = true, changed_at = excluded.changed_at";
-
-const HISTORY: &str = "
-INSERT INTO optout_history (phone_number, cause, action, source, reason, evidence, occurred_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+   AND NOT EXISTS (SELECT 1 FROM optout_blocks b
+                    WHERE b.phone_number = r.phone_number AND b.active AND b.cause <> 'pending_review')
 ON CONFLICT (phone_number, cause, action, source, occurred_at) DO NOTHING";
 
-// The latest event of a cause decides; at the same instant the block wins.
+const HISTORY: &str = "
+INSERT INTO optout_history (phone_number, cause, action, source, reason, evidence, decided_by, occurred_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+ON CONFLICT (phone_number, cause, action, source, occurred_at) DO NOTHING";
+
 const BLOCKS: &str = "
-INSERT INTO optout_blocks (phone_number, cause, active, source, reason, changed_at)
-SELECT DISTINCT ON (phone, cause) phone, cause, action = 'block', source, reason, at
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-       AS c(phone, cause, action, source, reason, at)
- ORDER BY phone, cause, at DESC, action = 'block' DESC
-ON CONFLICT (phone_number, cause) DO UPDATE
-   SET active = excluded.active, source = excluded.source, reason = excluded.reason, changed_at = excluded.changed_at
- WHERE (excluded.changed_at, excluded.active) > (optout_blocks.changed_at, optout_blocks.active)";
+INSERT INTO optout_blocks (phone_number, cause, source, active, reason, lifted_by, changed_at)
+SELECT phone_number, cause, source, active, reason, lifted_by, changed_at FROM optout_state WHERE phone_number = ANY ($1)
+ON CONFLICT (phone_number, cause, source) DO UPDATE
+   SET active = excluded.active, reason = excluded.reason, lifted_by = excluded.lifted_by, changed_at = excluded.changed_at";
 
 // A number that was never blocked gets no row: nobody consented by not saying stop.
 const REGISTRY: &str = "
 INSERT INTO optout_registry (phone_number, status, source, reason, last_event_at)
-SELECT DISTINCT ON (phone_number) phone_number,
-       CASE WHEN bool_or(active) OVER w THEN 'opted_out' ELSE 'opted_in' END, source, reason, max(changed_at) OVER w
-  FROM optout_blocks b
- WHERE phone_number = ANY ($1)
-   AND (EXISTS (SELECT 1 FROM optout_blocks a WHERE a.phone_number = b.phone_number AND a.active)
-        OR EXISTS (SELECT 1 FROM optout_registry r WHERE r.phone_number = b.phone_number))
-WINDOW w AS (PARTITION BY phone_number)
- ORDER BY phone_number, active DESC, changed_at DESC
+SELECT phone_number, status, source, reason, last_event_at FROM optout_effective WHERE phone_number = ANY ($1)
 ON CONFLICT (phone_number) DO UPDATE
    SET status = excluded.status, source = excluded.source, reason = excluded.reason,
        last_event_at = excluded.last_event_at, updated_at = now()";
 
 const CAUSES: &str = "
-SELECT cause FROM optout_blocks WHERE phone_number = $1 AND active
-UNION ALL
+SELECT DISTINCT cause FROM optout_blocks WHERE phone_number = $1 AND active
+UNION
 SELECT 'manual' FROM optout_registry r WHERE r.phone_number = $1 AND r.status = 'opted_out'
-   AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = $1 AND b.active)";
+   AND NOT EXISTS (SELECT 1 FROM optout_blocks b
+                    WHERE b.phone_number = $1 AND b.active AND b.cause <> 'pending_review')
+ORDER BY 1";
 
-const LATEST: &str = "SELECT active FROM optout_blocks WHERE phone_number = $1 AND cause = $2";
+const LATEST: &str = "SELECT bool_or(active) FROM optout_blocks WHERE phone_number = $1 AND cause = $2";
 
-/// Applies consent events. In a transaction of the caller's it takes each
-/// number's lock until that ends: history, blocks,
-/// effective row. Repeats and late events change nothing they should not.
+/// Applies consent events in the caller's transaction, which holds each number's
+/// lock from here to its end. What follows from the history is derived anew, so
+/// repeats and late events change nothing they should not.
 ///
 /// # Errors
 /// Any statement failure.
@@ -76,6 +67,7 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     let sources: Vec<&str> = changes.iter().map(|c| c.source).collect();
     let reasons: Vec<&str> = changes.iter().map(|c| c.reason.as_str()).collect();
     let evidence: Vec<Option<&str>> = changes.iter().map(|c| c.evidence.as_deref()).collect();
+    let deciders: Vec<Option<&str>> = changes.iter().map(|c| c.decided_by.as_deref()).collect();
     let times: Vec<DateTime<Utc>> = changes.iter().map(|c| c.occurred_at).collect();
 
     for text in [LOCK, ADOPT] {
@@ -86,16 +78,40 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     client
         .execute(
             &history,
-            &[&phones, &causes, &moves, &sources, &reasons, &evidence, &times],
+            &[
+                &phones, &causes, &moves, &sources, &reasons, &evidence, &deciders, &times,
+            ],
         )
         .await?;
-    let blocks = client.prepare_cached(BLOCKS).await?;
-    client
-        .execute(&blocks, &[&phones, &causes, &moves, &sources, &reasons, &times])
-        .await?;
-    let registry = client.prepare_cached(REGISTRY).await?;
-    client.execute(&registry, &[&phones]).await?;
+    for text in [BLOCKS, REGISTRY] {
+        let statement = client.prepare_cached(text).await?;
+        client.execute(&statement, &[&phones]).await?;
+    }
     Ok(())
+}
+
+/// Applies one consent event on its own, unless it is our own write coming back.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn record(client: &mut Client, change: &ConsentChange) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    if !is_own_echo(&transaction, change).await? {
+        apply(&transaction, &[change]).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Whether the change is our own write coming back through its source. Each comes
+/// back once: asking uses the echo up.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn is_own_echo<C: GenericClient>(client: &C, change: &ConsentChange) -> Result<bool, StoreError> {
+    let Some((id, print)) = &change.unless_echo else {
+        return Ok(false);
+    };
+    Ok(echoes::take(client, change.source, id, &[print]).await? > 0)
 }
 
 /// The causes that block this number now; empty means it may be texted. A
@@ -113,15 +129,26 @@ pub async fn active_causes<C: GenericClient>(client: &C, phone: &Phone) -> Resul
         .collect()
 }
 
+/// As [`active_causes`], without the texts that wait for a person: those hold our
+/// own texts back and are no opt-out that other systems would be told of.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn opted_out<C: GenericClient>(client: &C, phone: &Phone) -> Result<Vec<Cause>, StoreError> {
+    let mut causes = active_causes(client, phone).await?;
+    causes.retain(|cause| *cause != Cause::PendingReview);
+    Ok(causes)
+}
+
 /// Whether a cause blocks this number, by the latest event about it; `None`
-/// when there was none.
+/// when nothing ever blocked it for that cause.
 ///
 /// # Errors
 /// Any statement failure.
 pub async fn latest<C: GenericClient>(client: &C, phone: &Phone, cause: Cause) -> Result<Option<bool>, StoreError> {
     let statement = client.prepare_cached(LATEST).await?;
     let row = client
-        .query_opt(&statement, &[&phone.as_str(), &cause.as_str()])
+        .query_one(&statement, &[&phone.as_str(), &cause.as_str()])
         .await?;
-    Ok(row.map(|row| row.get(0)))
+    Ok(row.get(0))
 }

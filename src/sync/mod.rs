@@ -13,6 +13,8 @@ pub mod list;
 pub mod message;
 mod notes;
 pub mod opt_out;
+mod opt_out_aloware;
+mod opt_out_ghl;
 mod person;
 pub mod pieces;
 pub mod provider;
@@ -32,6 +34,7 @@ use crate::store::spool::Spool;
 use crate::store::{Db, StoreError, contact_mappings};
 use crate::vendors::{Priority, VendorError, Vendors};
 
+pub use crate::config::OptOutToAloware;
 pub use agents::Agents;
 pub use ledger::Ledger;
 
@@ -53,12 +56,13 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The same desk with every GHL call in the opt-outs' lane: a STOP is not there
+    /// The same desk with every call in the opt-outs' lane: a STOP is not there
     /// before the last of its calls.
     #[must_use]
     pub fn urgent(&self) -> Self {
         let mut urgent = self.clone();
         urgent.vendors.ghl = urgent.vendors.ghl.at(Priority::OptOut);
+        urgent.vendors.aloware = urgent.vendors.aloware.at(Priority::OptOut);
         urgent
     }
 }
@@ -86,6 +90,8 @@ pub struct Rules {
     pub custom_fields: std::collections::BTreeMap<CustomField, String>,
     /// Whether texts are also mapped to Aloware contacts.
     pub texting_to_aloware: bool,
+    /// How a STOP reaches the dialer.
+    pub opt_out_to_aloware: OptOutToAloware,
     /// After this long a vendor call has surely ended, whoever made it.
     pub longest_call: Duration,
 }
@@ -117,6 +123,7 @@ impl Rules {
             tag_lists: settings.aloware.tag_lists.clone(),
             custom_fields: settings.ghl.custom_fields.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
+            opt_out_to_aloware: settings.sync.opt_out_to_aloware,
             longest_call: settings.http.timeout + AFTERMATH,
         }
     }

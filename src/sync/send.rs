@@ -193,7 +193,7 @@ fn failure(error: &VendorError) -> SendFailure {
 /// `sending`, which says the same as `unknown`: it is not sent again.
 async fn record_outcome(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText, outcome: &Result<String, VendorError>) {
     let stored = async {
-        let client = desk.db.client().await?;
+        let mut client = desk.db.client().await?;
         match outcome {
             Ok(vendor_id) => {
                 outbound_messages::close(&client, id, "sent", None, Some(vendor_id)).await?;
@@ -209,7 +209,7 @@ async fn record_outcome(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText, 
             }
             Err(error) => {
                 if matches!(error, VendorError::OptedOut { .. }) {
-                    opt_outs::apply(&client, &[&vendor_block(to)]).await?;
+                    opt_outs::record(&mut client, &vendor_block(to)).await?;
                 }
                 let state = if error.maybe_applied() { "unknown" } else { "failed" };
                 outbound_messages::close(&client, id, state, Some(&error.to_string()), None).await
@@ -232,5 +232,6 @@ fn vendor_block(to: &Phone) -> ConsentChange {
         evidence: None,
         occurred_at: Utc::now(),
         unless_echo: None,
+        decided_by: None,
     }
 }

@@ -37,6 +37,33 @@ pub(super) fn print(tags: &[String]) -> String {
     notes::fingerprint(&tags.join("\n"))
 }
 
+/// Adds tags and has GHL show that they are there: what it answers, else the contact.
+/// Confirmed only then, so a retry asks again instead of believing.
+pub(super) async fn put_proven(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    step: &str,
+    tags: &[String],
+) -> Result<(), Failure> {
+    let (_, intent) = ledger.announce(step, &echoes(contact, tags)).await?;
+    let ghl = &desk.vendors.ghl;
+    let answered = ghl.add_tags(&intent, contact, tags).await;
+    if !all_in(&answered.map_err(|e| notes::gone(e, contact))?, tags) {
+        let shown = ghl.get_contact(contact).await.map_err(|e| notes::gone(e, contact))?;
+        if !all_in(&shown.tags.unwrap_or_default(), tags) {
+            return Err(Failure::transient("ghl does not show the tags it took"));
+        }
+    }
+    ledger.confirm(&intent, Some(contact.to_string()), Some(print(tags)));
+    Ok(())
+}
+
+/// Whether all of these are among what GHL shows, which is in lower case.
+pub(super) fn all_in(shown: &[String], wanted: &[String]) -> bool {
+    wanted.iter().all(|tag| shown.contains(&tag.trim().to_lowercase()))
+}
+
 /// Adds tags whose addition was announced.
 pub(super) async fn put_announced(
     desk: &Desk,

@@ -160,15 +160,16 @@ fn dnd(body: &Value) -> Option<Dnd> {
             Some((channel.clone(), status.to_lowercase()))
         })
         .collect();
-    let text_message = settings
-        .into_iter()
-        .flatten()
-        .find(|(channel, _)| channel.eq_ignore_ascii_case("sms"))
-        .and_then(|(_, setting)| text(setting, &["message"]));
+    let message = |name: &str| {
+        let mut channels = settings.into_iter().flatten();
+        let (_, setting) = channels.find(|(channel, _)| channel.eq_ignore_ascii_case(name))?;
+        text(setting, &["message"])
+    };
     Some(Dnd {
         all,
         channels,
-        text_message,
+        text_message: message("sms"),
+        call_message: message("call"),
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod aloware;
 pub mod contact;
+pub mod decision;
 pub mod ghl;
 pub mod json;
 pub mod texting;

@@ -151,6 +151,8 @@ async fn logs_and_send_records_go_by_age_and_no_proof_of_consent_ever_does() {
                    VALUES ('{days}', 'manual', false, 's', {then});
                  INSERT INTO optout_history (phone_number, cause, action, source, occurred_at, recorded_at)
                    VALUES ('{days}', 'manual', 'lift', 's', {then}, {then});
+                 INSERT INTO optout_deliveries (event_id, system, phone_number, action, requested_at)
+                   VALUES ('{id}', 'ghl', '{days}', 'block', {then});
                  INSERT INTO audit_log (at, actor, action, subject) VALUES ({then}, 'a', 'b', '{days}');
                  INSERT INTO contact_mappings (ghl_contact_id, created_at, updated_at) VALUES ('{days}', {then}, {then});
                  INSERT INTO message_mappings (texting_message_id, created_at) VALUES ('{days}', {then})",
@@ -170,6 +172,7 @@ async fn logs_and_send_records_go_by_age_and_no_proof_of_consent_ever_does() {
         ("optout_registry", "phone_number", &["100", "80"]),
         ("optout_blocks", "phone_number", &["100", "80"]),
         ("optout_history", "phone_number", &["100", "80"]),
+        ("optout_deliveries", "phone_number", &["100", "80"]),
         ("audit_log", "subject", &["100", "80"]),
         ("contact_mappings", "ghl_contact_id", &["100", "80"]),
         ("message_mappings", "texting_message_id", &["100", "80"]),

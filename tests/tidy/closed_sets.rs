@@ -36,6 +36,8 @@ fn held() -> Checks {
         ("sync_log.status", set!(SyncStatus)),
         ("optout_blocks.cause", set!(Cause)),
         ("optout_history.action", set!(Move)),
+        ("optout_deliveries.action", set!(Move)),
+        ("optout_deliveries.system", words(&["ghl", "aloware"])),
         ("quarantine_events.event_source", set!(EventTable)),
         ("vendor_usage.vendor", set!(Source)),
         ("optout_registry.status", words(&["opted_out", "opted_in"])),

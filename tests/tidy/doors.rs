@@ -48,7 +48,10 @@ const TABLE: &[(&str, Doors)] = &[
         To(&["domain", "compliance", "conflicts", "sync", "queue", "vendors", "wire"]),
     ),
     ("ops", To(&["domain", "config", "store", "queue", "ingest", "vendors"])),
-    ("admin", To(&["domain", "config", "store", "queue", "wire"])),
+    (
+        "admin",
+        To(&["domain", "config", "compliance", "store", "queue", "ingest", "wire"]),
+    ),
     (
         "http",
         To(&[
@@ -63,7 +66,10 @@ const TABLE: &[(&str, Doors)] = &[
             "wire",
         ]),
     ),
-    ("schedule", To(&["domain", "store", "vendors"])),
+    (
+        "schedule",
+        To(&["domain", "compliance", "store", "ingest", "vendors", "wire"]),
+    ),
     ("embedded", To(&["config"])),
     ("sandbox", To(&[])),
     ("app", ToAllBut(&["cli", "sandbox"])),

@@ -77,14 +77,21 @@ pub(super) async fn stop(stage: &mut Stage) -> anyhow::Result<()> {
 
     stage.told_list(
         "decision",
-        &[&format!("texting_to_ghl optout success → {WANDA}: STOP")],
+        &[&format!(
+            "texting_to_ghl optout success → {WANDA}: STOP; Aloware: off all lists, do-not-call"
+        )],
         &seen.decided,
     );
-    stage.told_list(
-        "vendor calls",
-        &["GHL GET /contacts/{id} 200", "GHL PUT /contacts/{id} 200", TAGS],
-        &seen.calls,
-    );
+    let calls = [
+        "GHL GET /contacts/{id} 200",
+        "GHL PUT /contacts/{id} 200",
+        TAGS,
+        "Aloware GET /api/v1/webhook/contact/phone-number 200",
+        "Aloware POST /api/v1/webhook/powerdialer-remove-contact-from-lists 200",
+        "Aloware POST /api/v1/webhook/forms 200",
+        "Aloware GET /api/v1/webhook/contact/phone-number 200",
+    ];
+    stage.told_list("vendor calls", &calls, &seen.calls);
     stage.told("echoes", 2, seen.echoes.len());
     stage.told("tags", [true, true], marks(stage));
     stage.told("SMS do-not-disturb", Some("active".to_owned()), dnd(stage));
@@ -121,7 +128,10 @@ pub(super) async fn start(stage: &mut Stage) -> anyhow::Result<()> {
     let seen = stage.settle().await?;
     stage.told_list(
         "decision",
-        &[&format!("texting_to_ghl optout success → {WANDA}: START")],
+        &[&format!(
+            "texting_to_ghl optout success → {WANDA}: START; Aloware: do-not-call stays: its API cannot clear it, a person \
+             must do so there"
+        )],
         &seen.decided,
     );
     let calls = [

@@ -67,7 +67,7 @@ impl FormRequest {
             csf2: self.csf2.as_deref(),
             list_ids: joined(&self.list_ids),
             tags: joined(&self.tags),
-            is_dnc: self.is_dnc.map(u8::from),
+            is_dnc: self.is_dnc,
         }
     }
 }
@@ -114,7 +114,8 @@ pub(super) struct FormBody<'c> {
     list_ids: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<String>,
-    /// 1 or 0, as the vendor's own client writes it.
+    /// A boolean, as the published endpoint has it; the vendor's own client writes 1, as
+    /// it does for `force_update`. What it did is read back either way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    is_dnc: Option<u8>,
+    is_dnc: Option<bool>,
 }

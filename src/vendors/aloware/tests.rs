@@ -61,7 +61,7 @@ async fn an_upsert_carries_the_token_in_its_body_and_only_what_is_set() {
     );
     let wanted = json!({
         "api_token": "alo+secret/token", "phone_number": "+16195550111", "force_update": true,
-        "first_name": "Jane", "city": "Austin", "csf1": "nmFm", "list_ids": "301,302", "tags": "hot", "is_dnc": 1
+        "first_name": "Jane", "city": "Austin", "csf1": "nmFm", "list_ids": "301,302", "tags": "hot", "is_dnc": true
     });
     assert_eq!(seen.json(), wanted);
 }

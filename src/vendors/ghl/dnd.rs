@@ -1,6 +1,6 @@
-//! Do-not-disturb for texts. Whether a PUT merges or replaces `dndSettings` is
+//! Do-not-disturb by channel. Whether a PUT merges or replaces `dndSettings` is
 //! not known (vendors/ghl.md 2.5), so every known channel is sent along with
-//! its present status and only SMS is changed.
+//! its present status and only those meant are changed.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::domain::{Dnd, GhlContactId};
 use crate::loops::Intent;
 use crate::vendors::budget::Priority;
 use crate::vendors::error::VendorError;
+use crate::wire;
 
 /// The documented channel names. Live payloads also carry `RCS`, which the
 /// schema of a write does not have and would be refused.
@@ -34,31 +35,36 @@ struct Setting<'c> {
 }
 
 impl GhlClient {
-    /// Sets or lifts do-not-disturb for SMS, keeping the other channels as
-    /// `current` has them. A `permanent` block stays permanent when blocking.
-    /// `message` is shown in GHL: no personal data.
+    /// Sets or lifts do-not-disturb for some channels (`(names, blocked)`), keeping the
+    /// others as `current` has them. A `permanent` block stays permanent when blocking.
+    /// `message` is shown in GHL: no personal data. Answers what GHL says it holds now.
     ///
     /// # Errors
     /// [`VendorError::NotFound`] when the contact is gone; otherwise see
     /// [`VendorError`].
-    pub async fn set_text_dnd(
+    pub async fn set_dnd(
         &self,
         _proof: &Intent,
         id: &GhlContactId,
         current: &Dnd,
-        blocked: bool,
+        (channels, blocked): (&[&'static str], bool),
         message: &str,
-    ) -> Result<(), VendorError> {
+    ) -> Result<Option<Dnd>, VendorError> {
         let body = DndBody {
-            settings: merged(current, blocked, message),
+            settings: merged(current, channels, blocked, message),
         };
-        let operation = contact_write("set_text_dnd", Method::PUT, Priority::OptOut);
-        self.write(operation, &contact_route(id)?, &body).await?;
-        Ok(())
+        let operation = contact_write("set_dnd", Method::PUT, Priority::OptOut);
+        let answer = self.write(operation, &contact_route(id)?, &body).await?;
+        Ok(wire::ghl_contact(&answer, &self.shared.hint).dnd)
     }
 }
 
-fn merged<'c>(current: &Dnd, blocked: bool, message: &'c str) -> BTreeMap<&'static str, Setting<'c>> {
+fn merged<'c>(
+    current: &Dnd,
+    channels: &[&'static str],
+    blocked: bool,
+    message: &'c str,
+) -> BTreeMap<&'static str, Setting<'c>> {
     let mut settings = BTreeMap::new();
     for (written, status) in &current.channels {
         let channel = CHANNELS.into_iter().find(|name| name.eq_ignore_ascii_case(written));
@@ -67,19 +73,16 @@ fn merged<'c>(current: &Dnd, blocked: bool, message: &'c str) -> BTreeMap<&'stat
             settings.insert(channel, Setting { status, message: None });
         }
     }
-    let permanent = settings.get("SMS").is_some_and(|sms| sms.status == "permanent");
-    let status = match (blocked, permanent) {
-        (true, true) => "permanent",
-        (true, false) => "active",
-        (false, _) => "inactive",
-    };
-    settings.insert(
-        "SMS",
-        Setting {
-            status,
-            message: Some(message),
-        },
-    );
+    for channel in channels {
+        let permanent = settings.get(channel).is_some_and(|known| known.status == "permanent");
+        let status = match (blocked, permanent) {
+            (true, true) => "permanent",
+            (true, false) => "active",
+            (false, _) => "inactive",
+        };
+        let message = Some(message);
+        settings.insert(channel, Setting { status, message });
+    }
     settings
 }
 
@@ -94,10 +97,11 @@ mod tests {
             .collect();
         let current = Dnd {
             text_message: None,
+            call_message: None,
             all: None,
             channels,
         };
-        serde_json::to_value(merged(&current, blocked, "STOP")).unwrap()
+        serde_json::to_value(merged(&current, &["SMS"], blocked, "STOP")).unwrap()
     }
 
     #[test]

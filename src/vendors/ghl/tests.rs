@@ -88,7 +88,7 @@ async fn make_every_call(ghl: &GhlClient) {
     ghl.create_contact(&proof, &new).await.unwrap();
     assert!(ghl.upsert_contact(&proof, &new).await.unwrap().new);
     ghl.update_contact(&proof, &c1, &patch).await.unwrap();
-    ghl.set_text_dnd(&proof, &c1, &Dnd::default(), true, "STOP")
+    ghl.set_dnd(&proof, &c1, &Dnd::default(), (&["SMS"], true), "STOP")
         .await
         .unwrap();
     ghl.add_tags(&proof, &c1, &tags).await.unwrap();
