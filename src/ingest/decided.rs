@@ -100,6 +100,7 @@ pub async fn store<C: GenericClient>(
         payload: decision::body(action, phone, by).to_string(),
         received_at: Utc::now(),
         consent: changes,
+        quarantine: None,
     };
     insert_within(transaction, &[&delivery], &[]).await?;
     Ok(())

@@ -65,7 +65,7 @@ async fn tell(desk: &Desk, ledger: &mut Ledger<'_>, text: &Text, event: &Event) 
     };
     opt_out::record(desk, &block(text, cause, verdict)).await?;
     if verdict.kind == Word::Stop {
-        return opt_out::stop_to_ghl(desk, ledger, text.flow, &text.consumer, event).await;
+        return opt_out::stop(desk, ledger, text.flow, &text.consumer, event).await;
     }
     message::to_ghl(desk, ledger, text, event).await
 }
@@ -85,6 +85,7 @@ fn block(text: &Text, cause: Cause, verdict: Verdict) -> ConsentChange {
         evidence: Some(text.body.clone()),
         occurred_at: text.at,
         unless_echo: None,
+        decided_by: None,
     }
 }
 
