@@ -9,6 +9,7 @@ pub mod ids;
 pub mod kinds;
 pub mod outcome;
 pub mod phone;
+pub mod segments;
 
 pub use consent::{Cause, ConsentChange, Move};
 pub use contact::{AlowareContact, Dnd, GhlContact, PersonFields};
@@ -17,3 +18,4 @@ pub use ids::{AlowareContactId, GhlContactId};
 pub use kinds::{Entity, EventStatus, Flow, Source, SyncStatus, TextDirection, TextingVendor};
 pub use outcome::{Failure, LogEntry, Outcome, RetryClass};
 pub use phone::{Phone, PhoneHint, mask};
+pub use segments::segments;

@@ -138,7 +138,10 @@ fn describe() {
         "Authentic deliveries PostgreSQL refused in any form, kept in a file"
     );
     describe_counter!("texts_failed_total", "Texts the vendor reported as failed");
-    describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
+    describe_counter!(
+        "texts_refused_total",
+        "Texts the guard refused, or the vendor as opted out, by reason"
+    );
     describe_counter!("events_stored_total", "Deliveries stored as new events");
     describe_histogram!("ingest_batch_rows", "Deliveries of one commit");
     describe_counter!(

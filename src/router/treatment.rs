@@ -90,6 +90,7 @@ mod tests {
             tag_lists: std::collections::BTreeMap::new(),
             custom_fields: std::collections::BTreeMap::new(),
             texting_to_aloware: false,
+            stop_reply: None,
             longest_call: std::time::Duration::from_secs(1),
         }
     }

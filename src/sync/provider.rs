@@ -35,9 +35,9 @@ pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentTe
     };
     match send_once(desk, ledger, &text.to, &outbound).await {
         Ok(id) => Ok(vec![sent(event, text, &id)]),
-        Err(SendFailure::OptedOut) => {
-            tell_agent(desk, ledger, text, "the recipient has opted out").await?;
-            Ok(vec![entry("opted_out")])
+        Err(SendFailure::Held(refusal)) => {
+            tell_agent(desk, ledger, text, &refusal.to_string()).await?;
+            Ok(vec![entry(refusal.code())])
         }
         Err(SendFailure::Refused { code }) => {
             tell_agent(desk, ledger, text, "the message was refused").await?;
