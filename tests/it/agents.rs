@@ -5,32 +5,16 @@ use df_middleware::sandbox::ghl::ProviderKind;
 use df_middleware::sandbox::{Fault, Times, texting};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, text};
+use crate::support::{self, PROVIDER, TestApp, post_provider, text};
 
 const LEAD: &str = "+16195550188";
-const PROVIDER: (&str, &str) = ("GHL_CONVERSATION_PROVIDER_ID", "provider1");
 
-async fn typed(app: &TestApp, words: &str) -> Value {
-    app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
-    let contact = match app.sandbox.ghl.contact_by_phone(LEAD) {
-        Some(contact) => contact["id"].as_str().unwrap().to_owned(),
-        None => app.sandbox.ghl.add_contact(json!({"phone": LEAD})),
-    };
-    app.sandbox.ghl.agent_text(&contact, words).unwrap()
+fn typed(app: &TestApp, words: &str) -> Value {
+    support::typed(&app.sandbox, LEAD, words)
 }
 
 async fn deliver(app: &TestApp, body: &Value) {
-    let body = body.to_string();
-    let signature = app.sandbox.ghl.sign(body.as_bytes());
-    let url = format!("{}/api/webhooks/ghl/provider-delivery", app.base);
-    let answer = app
-        .client
-        .post(url)
-        .header("X-GHL-Signature", signature)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let answer = post_provider(&app.client, &app.base, &app.sandbox, body).await;
     assert_eq!(answer.status(), 200);
 }
 
@@ -42,7 +26,7 @@ fn status_of(app: &TestApp, id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_s_text_is_sent_once_and_its_report_does_not_show_it_twice() {
     let app = TestApp::start_with(&[PROVIDER]).await;
-    let body = typed(&app, "see you at five").await;
+    let body = typed(&app, "see you at five");
     deliver(&app, &body).await;
     deliver(&app, &body).await;
     app.idle().await;
@@ -68,7 +52,7 @@ async fn a_text_to_someone_who_said_stop_fails_in_ghl_and_is_not_sent() {
     app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
     app.texting(&text("message.received", "m1", LEAD, "STOP")).await;
     app.idle().await;
-    let body = typed(&app, "just one more thing").await;
+    let body = typed(&app, "just one more thing");
     deliver(&app, &body).await;
     app.idle().await;
     assert!(app.sandbox.texting.sent().is_empty());
@@ -80,7 +64,7 @@ async fn a_text_to_someone_who_said_stop_fails_in_ghl_and_is_not_sent() {
 async fn attachments_do_not_leave_and_nobody_is_told_they_did() {
     let app = TestApp::start_with(&[PROVIDER]).await;
     let picture = json!(["https://files.probe.test/a.png"]);
-    let (mut both, mut only) = (typed(&app, "see the plan").await, typed(&app, "").await);
+    let (mut both, mut only) = (typed(&app, "see the plan"), typed(&app, ""));
     for body in [&mut both, &mut only] {
         body["attachments"] = picture.clone();
         deliver(&app, body).await;
@@ -104,7 +88,7 @@ async fn attachments_do_not_leave_and_nobody_is_told_they_did() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_whose_answer_was_lost_is_not_repeated() {
     let app = TestApp::start_with(&[PROVIDER]).await;
-    let body = typed(&app, "hello?").await;
+    let body = typed(&app, "hello?");
     app.sandbox
         .texting
         .fault("POST", texting::SEND_PATH, Times::Once, Fault::apply_then(Fault::Reset));

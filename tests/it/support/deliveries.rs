@@ -1,5 +1,7 @@
 //! Deliveries in the vendors' shapes, with people of our own invention.
 
+use df_middleware::sandbox::Sandbox;
+use df_middleware::sandbox::ghl::ProviderKind;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -31,6 +33,31 @@ pub async fn post_texting(client: &Client, base: &str, body: &Value) -> Response
         .send()
         .await
         .unwrap()
+}
+
+/// Posts a signed delivery of a text that an agent typed in GHL.
+pub async fn post_provider(client: &Client, base: &str, sandbox: &Sandbox, body: &Value) -> Response {
+    let body = body.to_string();
+    client
+        .post(format!("{base}/api/webhooks/ghl/provider-delivery"))
+        .header("X-GHL-Signature", sandbox.ghl.sign(body.as_bytes()))
+        .body(body)
+        .send()
+        .await
+        .unwrap()
+}
+
+/// The settings with which agents' texts have a provider.
+pub const PROVIDER: (&str, &str) = ("GHL_CONVERSATION_PROVIDER_ID", "provider1");
+
+/// What GHL delivers when an agent types a text to this number.
+pub fn typed(sandbox: &Sandbox, phone: &str, words: &str) -> Value {
+    sandbox.ghl.set_provider(PROVIDER.1, ProviderKind::Custom);
+    let contact = match sandbox.ghl.contact_by_phone(phone) {
+        Some(contact) => contact["id"].as_str().unwrap().to_owned(),
+        None => sandbox.ghl.add_contact(json!({"phone": phone})),
+    };
+    sandbox.ghl.agent_text(&contact, words).unwrap()
 }
 
 /// A call delivery: `event` is the wire name.
