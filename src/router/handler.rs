@@ -88,8 +88,9 @@ impl Router {
             Step::Message(text) => sync::message::to_ghl(desk, ledger, &text, event).await,
             Step::AgentText(text) => sync::provider::ghl_to_texting(desk, ledger, &text, event).await,
             Step::MessageStatus { id, status, error } => {
-                sync::message::status(desk, id.as_deref(), status, error.as_deref(), event).await
+                sync::delivery::status(desk, ledger, id.as_deref(), status, error.as_deref(), event).await
             }
+            Step::StopReply(reply) => Ok(sync::stop_reply::confirm(desk, ledger, &reply, event).await),
             Step::Stop(flow, phone) => sync::opt_out::stop_to_ghl(desk, ledger, flow, &phone, event).await,
             Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
             Step::DndByContact(id) => {

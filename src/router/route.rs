@@ -5,6 +5,7 @@ use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Phone, Source, 
 use crate::sync::Rules;
 use crate::sync::message::Text;
 use crate::sync::provider::AgentText;
+use crate::sync::stop_reply::StopReply;
 use crate::wire::{aloware, ghl, json, texting};
 
 /// The flow of an event.
@@ -39,6 +40,8 @@ pub enum Step {
         /// The vendor's error code.
         error: Option<String>,
     },
+    /// A STOP to be confirmed to whoever texted it.
+    StopReply(StopReply),
     /// A STOP to be carried to the other systems.
     Stop(Flow, Phone),
     /// A STOP in a GHL delivery that names the person by contact id only.
@@ -245,7 +248,7 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
                 },
             }
         }
-        texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer),
+        texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer, rules),
         texting::Kind::Status(status) => vec![Step::MessageStatus {
             id: delivery.message_id,
             status,
@@ -261,7 +264,7 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
     }
 }
 
-fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<Phone>) -> Route {
+fn texting_message(event: &Event, mut delivery: texting::Delivery, consumer: Option<Phone>, rules: &Rules) -> Route {
     let direction = delivery.direction.unwrap_or(TextDirection::Outbound);
     let Some(consumer) = consumer else {
         let side = if direction == TextDirection::Inbound {
@@ -274,11 +277,12 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
             None => Step::Refuse("No phone number in payload"),
         }];
     };
-    let body = delivery.body.unwrap_or_default();
+    let body = delivery.body.take().unwrap_or_default();
     if direction == TextDirection::Inbound
         && let Some(step) = consent_step(Flow::TextingToGhl, &consumer, &body, None)
     {
-        return vec![step];
+        let reply = matches!(step, Step::Stop(..)).then(|| stop_reply(event, &delivery, &consumer, rules));
+        return reply.flatten().into_iter().chain([step]).collect();
     }
     let number = |phone: Option<Phone>, raw: Option<String>| phone.map(|p| p.as_str().to_owned()).or(raw);
     vec![Step::Message(Text {
@@ -293,4 +297,17 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
         at: delivery.occurred_at.unwrap_or(event.received_at),
         conversation_id: delivery.conversation_id,
     })]
+}
+
+/// Only a text to one of our phone numbers can be answered from it.
+fn stop_reply(event: &Event, delivery: &texting::Delivery, consumer: &Phone, rules: &Rules) -> Option<Step> {
+    Some(Step::StopReply(StopReply {
+        to: consumer.clone(),
+        from: delivery.to.clone()?,
+        conversation_id: delivery.conversation_id.clone(),
+        stopped_at: delivery
+            .occurred_at
+            .map_or(event.received_at, |at| at.min(event.received_at)),
+        body: rules.stop_reply.clone()?,
+    }))
 }

@@ -46,6 +46,59 @@ UPDATE message_mappings SET delivery_status = $2, error_code = $3, updated_at = 
        < array_position(ARRAY['queued', 'sent', 'failed', 'delivered'], $2)
 RETURNING ghl_contact_id";
 
+// A report can come before the answer to the send, which makes the row.
+const REPORTED_FIRST: &str = "
+INSERT INTO message_mappings (texting_message_id, direction, delivery_status, error_code)
+VALUES ($1, 'outbound', $2, $3) ON CONFLICT (texting_message_id) DO NOTHING";
+
+const FATE: &str = "
+SELECT delivery_status, error_code, ghl_message_id,
+       (SELECT correlation_id FROM outbound_messages WHERE vendor_id = $1 LIMIT 1)
+  FROM message_mappings WHERE texting_message_id = $1";
+
+/// How far a text is, and who else knows it.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// The highest status reported.
+    pub status: Option<String>,
+    /// The vendor's error code.
+    pub error: Option<String>,
+    /// The GHL message or note that shows it.
+    pub ghl_id: Option<String>,
+    /// Our reference of it, if we sent it.
+    pub reference: Option<String>,
+}
+
+/// Keeps the status of a text that is not known yet. Answers whether it was not.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn reported_first<C: GenericClient>(
+    client: &C,
+    texting_id: &str,
+    status: &str,
+    error_code: Option<&str>,
+) -> Result<bool, StoreError> {
+    let statement = client.prepare_cached(REPORTED_FIRST).await?;
+    let rows = client.execute(&statement, &[&texting_id, &status, &error_code]).await?;
+    Ok(rows > 0)
+}
+
+/// What is known of a text's fate.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn fate<C: GenericClient>(client: &C, texting_id: &str) -> Result<Option<Fate>, StoreError> {
+    let statement = client.prepare_cached(FATE).await?;
+    let row = client.query_opt(&statement, &[&texting_id]).await?;
+    Ok(row.map(|row| Fate {
+        status: row.get(0),
+        error: row.get(1),
+        ghl_id: row.get(2),
+        reference: row.get(3),
+    }))
+}
+
 /// Stores or completes a message's row.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ pub mod call;
 pub mod communication;
 pub mod contact;
 mod custom_fields;
+pub mod delivery;
 pub mod disposition;
 pub mod dnc;
 mod ledger;
@@ -17,6 +18,7 @@ mod person;
 pub mod provider;
 pub mod request;
 pub mod send;
+pub mod stop_reply;
 mod tags;
 
 use std::time::Duration;

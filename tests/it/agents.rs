@@ -116,3 +116,62 @@ async fn a_conversation_entry_whose_answer_was_lost_is_found_again() {
     assert_eq!(app.sandbox.ghl.messages().len(), 1);
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vendor_s_final_report_becomes_the_agent_s_message_status_once() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    let statuses = |app: &TestApp| {
+        app.sandbox
+            .calls()
+            .iter()
+            .filter(|call| call.method == "PUT" && call.path.ends_with("/status"))
+            .count()
+    };
+    for (nth, (report, code, wanted)) in [
+        ("message.delivered", None, "delivered"),
+        ("message.failed", Some(30003), "failed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = typed(&app, "are you coming?");
+        deliver(&app, &body).await;
+        app.idle().await;
+        let sent = app.sandbox.texting.sent_to(LEAD).pop().unwrap();
+        let before = statuses(&app);
+        app.texting(&text("message.queued", &sent.id, LEAD, "")).await;
+        app.idle().await;
+        assert_eq!(statuses(&app), before, "what is not final is not told");
+        for again in [false, true] {
+            let mut told = text(report, &sent.id, LEAD, "");
+            if let Some(code) = code {
+                told["message"]["errorCode"] = json!(code);
+            }
+            told["again"] = json!(again);
+            app.texting(&told).await;
+            app.execute("UPDATE texting_webhook_events SET status = 'pending'")
+                .await;
+            app.idle().await;
+        }
+        assert_eq!(statuses(&app), before + 1, "once, of report {nth}");
+        assert_eq!(status_of(&app, body["messageId"].as_str().unwrap()), wanted);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_comes_before_the_text_is_shown_is_told_when_it_is() {
+    let app = TestApp::start_with(&[PROVIDER]).await;
+    app.sandbox.ghl.set_provider("provider1", ProviderKind::Custom);
+    app.sandbox.ghl.add_contact(json!({"phone": LEAD}));
+    app.texting(&text("message.failed", "m1", LEAD, "")).await;
+    app.idle().await;
+    app.texting(&text("message.sent", "m1", LEAD, "It is.")).await;
+    app.idle().await;
+    let shown = app.sandbox.ghl.messages();
+    let fates: Vec<&Value> = shown.iter().map(|message| &message["status"]).collect();
+    assert_eq!(fates, ["failed"]);
+    let kept = app.rows("SELECT delivery_status FROM message_mappings").await;
+    assert_eq!(kept, [json!({"delivery_status": "failed"})]);
+    app.finish().await;
+}

@@ -39,6 +39,7 @@ mod send_guard;
 mod several_daemons;
 mod spool;
 mod stop_race;
+mod stop_reply;
 mod story;
 mod support;
 mod takeovers;
