@@ -19,7 +19,7 @@ use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::{QuietHours, Settings};
+use crate::config::Settings;
 use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
 use crate::ops::checks::Checks;
 use crate::queue::{EVENT_DEADLINE, Engine, Limits, RetryPolicy};
@@ -116,9 +116,6 @@ impl App {
         // The word lists take some milliseconds to load: not in a delivery's time.
         crate::compliance::classify("");
         let address = door.address()?;
-        if settings.texting.quiet_hours == QuietHours::Off {
-            tracing::warn!("texting.quiet_hours is off: texts go out at night");
-        }
         let rules = Rules::from_settings(&settings);
         let intake = IngestRules {
             hint: rules.hint.clone(),

@@ -53,6 +53,7 @@ fn name(step: Step) -> String {
         Step::GhlDeleted(id) => format!("deleted {id}"),
         Step::GhlTags(id) => format!("tags {id}"),
         Step::Message(text) => format!("message {} {}", text.direction, text.consumer.as_str()),
+        Step::StopReply(reply) => format!("confirm {} from {}", reply.to.as_str(), reply.from.as_str()),
         Step::AgentText(text) => format!("send {} {}", text.message_id, text.to.as_str()),
         Step::MessageStatus { id, status, .. } => format!("status {status} {}", id.unwrap_or_default()),
         Step::Stop(flow, phone) => format!("stop {flow} {}", phone.as_str()),

@@ -128,9 +128,12 @@ impl Rules {
     }
 }
 
-/// Takes the guard's policy out of the settings.
+/// Takes the guard's policy out of the settings; a dangerous one does not go unsaid.
 pub fn send_policy(settings: &Settings) -> Policy {
     let texting = &settings.texting;
+    if texting.quiet_hours == QuietHours::Off {
+        tracing::warn!("texting.quiet_hours is off: texts go out at night");
+    }
     Policy {
         own: own_numbers(settings),
         law: match texting.quiet_hours {

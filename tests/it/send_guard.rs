@@ -223,3 +223,41 @@ async fn a_text_whose_fate_is_unknown_is_not_sent_again() {
     }
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_sends_while_another_daemon_may_hold_a_stop_back() {
+    let app = TestApp::start().await;
+    let other = |spooled: bool, seen: &str| {
+        format!(
+            "DELETE FROM daemon_sessions WHERE started_at = 'epoch';
+             INSERT INTO daemon_sessions (id, started_at, seen_at, working, spooled)
+             VALUES (gen_random_uuid(), 'epoch', now() + interval '{seen}', true, {spooled})"
+        )
+    };
+    // As if it touched its row all the time.
+    app.execute(&other(false, "1 hour")).await;
+    assert_eq!(app.send(LEAD, "hello").await.status(), 202);
+    app.texting(&text("message.received", "m1", "+16195550176", "STOP"))
+        .await;
+    for (spooled, seen) in [(true, "1 hour"), (false, "-4 seconds")] {
+        app.execute(&other(spooled, seen)).await;
+        let (status, code, wait) = refused(&app, LEAD, "hello").await;
+        assert_eq!(
+            (status, code.as_str(), wait.as_deref()),
+            (503, "sending_unavailable", Some("1"))
+        );
+        assert_eq!(
+            refused(&app, "+16195550176", "hello").await.1,
+            "opted_out",
+            "that is known for sure"
+        );
+    }
+    app.execute("DELETE FROM daemon_sessions WHERE started_at = 'epoch'")
+        .await;
+    assert_eq!(app.send(LEAD, "hello").await.status(), 202);
+    let records = app
+        .rows("SELECT state FROM outbound_messages WHERE state <> 'refused'")
+        .await;
+    assert_eq!(records.len(), 2, "what cannot be decided is not recorded");
+    app.finish().await;
+}
