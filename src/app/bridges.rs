@@ -28,7 +28,7 @@ impl Sender for Outgoing {
             send(&self.desk, &request.to, &text)
                 .await
                 .map_err(|failure| match failure {
-                    SendFailure::OptedOut => SendError::OptedOut,
+                    SendFailure::Held(refusal) => SendError::Held(refusal),
                     SendFailure::NotConfigured => SendError::NotConfigured,
                     SendFailure::Unavailable { retry_after, .. } => SendError::Unavailable { retry_after },
                     SendFailure::Refused { code } => SendError::Refused { code },

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::ingest::{Ingest, Outbox, Rules as IngestRules, stored_order_key};
@@ -24,9 +25,10 @@ use crate::ops::checks::Checks;
 use crate::queue::{EVENT_DEADLINE, Engine, Limits, RetryPolicy};
 use crate::router::Router;
 use crate::store::announcer::Announcer;
+use crate::store::notice::Notice;
 use crate::store::spool::Spool;
 use crate::store::{self, Db};
-use crate::sync::{Agents, Desk, Rules};
+use crate::sync::{Agents, Desk, Rules, send_policy};
 use crate::vendors::Vendors;
 use crate::{http, ops, schedule};
 
@@ -133,9 +135,12 @@ impl App {
             vendors: vendors.clone(),
             spool: spool.clone(),
             rules,
+            policy: send_policy(&settings),
+            daemon: Uuid::new_v4(),
         };
         let router = Arc::new(Router::new(desk.clone()));
-        let engine = Arc::new(Engine::new(db.clone(), router, limits(&settings), key_of));
+        let engine = Engine::new(db.clone(), router, limits(&settings), key_of).of_daemon(desk.daemon);
+        let engine = Arc::new(engine);
         let checks = Checks::of_daemon(Arc::clone(&settings), db.clone(), vendors.clone());
         let stops = Stops::default();
         let scheduled = schedule::run(
@@ -144,14 +149,15 @@ impl App {
             settings.retention_done,
             stops.workers.clone(),
         );
+        let notice = Notice::default();
         let pulse = Pulse::new(
             db.clone(),
             &engine,
             vendors,
-            spool.clone(),
+            (spool.clone(), notice.clone()),
             Predecessor::on(&settings.database.data_dir),
         );
-        let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), intake.clone(), engine.wake());
+        let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), notice, intake.clone(), engine.wake());
         let metrics = ops::metrics::install();
         let state = http::State {
             settings: Arc::clone(&settings),

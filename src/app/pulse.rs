@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::predecessor::Predecessor;
 use crate::queue::{Engine, Session};
+use crate::store::notice::Notice;
 use crate::store::spool::Spool;
 use crate::store::vendor_usage::{self, Calls};
 use crate::store::{Db, StoreError, sessions, within};
@@ -37,6 +38,8 @@ pub(super) struct Pulse {
     vendors: Vendors,
     /// Whoever has it is alone on this folder.
     spool: Spool,
+    /// What the others know of it.
+    notice: Notice,
     /// Until its lanes are free.
     predecessor: Option<Predecessor>,
     stage: Stage,
@@ -54,7 +57,13 @@ enum Stage {
 
 impl Pulse {
     /// A daemon that makes no call yet.
-    pub(super) fn new(db: Db, engine: &Engine, vendors: Vendors, spool: Spool, predecessor: Predecessor) -> Self {
+    pub(super) fn new(
+        db: Db,
+        engine: &Engine,
+        vendors: Vendors,
+        (spool, notice): (Spool, Notice),
+        predecessor: Predecessor,
+    ) -> Self {
         hold(&vendors);
         Self {
             db,
@@ -62,6 +71,7 @@ impl Pulse {
             wake: engine.wake(),
             vendors,
             spool,
+            notice,
             predecessor: Some(predecessor),
             stage: Stage::Joining(None),
         }
@@ -93,6 +103,10 @@ impl Pulse {
         let farewell = async {
             let client = self.db.client().await?;
             self.add_up(&client).await?;
+            if !self.spool.is_empty() {
+                // A STOP may be in it: the others must not forget us before they have to.
+                return self.touch(&client, false).await;
+            }
             sessions::leave(&client, self.session.id()).await
         };
         match tokio::time::timeout(FAREWELL, farewell).await {
@@ -111,21 +125,23 @@ impl Pulse {
             self.stage = Stage::Joining(None);
         }
         let client = self.db.client().await?;
-        self.succeed(&client).await?;
         let (id, begun) = (self.session.id(), Instant::now());
-        sessions::touch(&client, id, matches!(self.stage, Stage::Joined(_))).await?;
+        self.touch(&client, matches!(self.stage, Stage::Joined(_))).await?;
+        // After our own row, so that there is one for this spool at any time.
+        self.succeed(&client).await?;
         let since = match self.stage {
             Stage::Joining(since) => since,
             Stage::Joined(_) => None,
         };
         let others = sessions::look(&client, id, since).await?;
+        self.notice.others(others.alive > 0);
         self.divide(others.alive.saturating_add(1));
         self.add_up(&client).await?;
         if let Stage::Joining(since) = self.stage {
             self.stage = Stage::Joining(since.or(Some(others.now)));
             if others.unaware == 0 {
                 // Who joins next must see that we work before we do.
-                sessions::touch(&client, id, true).await?;
+                self.touch(&client, true).await?;
                 self.open(others.busy);
                 tracing::info!(others = others.alive, "joined");
             }
@@ -146,6 +162,15 @@ impl Pulse {
                 self.wake.notify_one();
             }
         }
+        Ok(())
+    }
+
+    /// Shows us to the others, and whether deliveries wait in our spool.
+    async fn touch(&self, client: &deadpool_postgres::Object, working: bool) -> Result<(), StoreError> {
+        let spooled = !self.spool.is_empty();
+        self.notice.telling(spooled);
+        sessions::touch(client, self.session.id(), working, spooled).await?;
+        self.notice.told(spooled);
         Ok(())
     }
 

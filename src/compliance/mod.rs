@@ -14,8 +14,11 @@ mod fold_tables;
 pub mod guard;
 mod keywords;
 mod keywords_pattern;
+mod places;
+pub mod quiet_hours;
 pub mod reviews;
 
 pub use classify::{Kind, Verdict, classify, decide};
 pub use guard::Cleared;
 pub use keywords::words_version;
+pub use places::{is_textable, is_toll_free};

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::Problems;
 use super::keys;
-use super::quantities::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number, rate, size, write_duration};
+use super::quantities::{
+    DAY, HOUR, MILLISECOND, MINUTE, SECOND, duration, number, rate, rate_within, size, write_duration,
+};
 use super::read::Reading;
 use super::sections::{
-    Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, OptOutToAloware, RecordingLinks,
-    Server, Settings, SourceOfTruth, Sync, Texting,
+    Aloware, CallSurface, Communications, Database, Ghl, Http, Jobs, LogFormat, OptOutToAloware, QuietHours,
+    RecordingLinks, Server, Settings, SourceOfTruth, Sync, Texting,
 };
 use super::texting::{TextingProof, proofs};
 use super::values;
@@ -52,6 +54,12 @@ fn all(r: &mut Reading) -> Option<Settings> {
     let alert_webhook_url = r.want(&keys::ALERT_WEBHOOK_URL, values::secret_url);
     let reconcile_cron = r.need(&keys::RECONCILE_CRON, values::cron);
     let retention_done = r.need(&keys::RETENTION_DONE, duration(HOUR..=DAY * 3650));
+    if let (Some(kept), Some(texting)) = (retention_done, &texting)
+        && kept < texting.recipient_limit.period
+    {
+        let why = "is shorter than the time of texting.recipient_limit, whose texts are counted in the send records";
+        r.refuse(&keys::RETENTION_DONE, why, Some(&write_duration(kept)));
+    }
     Some(Settings {
         server: server?,
         database: database?,
@@ -176,6 +184,23 @@ fn texting(r: &mut Reading) -> Option<Texting> {
     let from_numbers = r.list(&keys::TEXTING_FROM_NUMBER, values::own_numbers);
     let location_id = r.want(&keys::TEXTING_LOCATION_ID, values::text);
     let sync_to_aloware = r.need(&keys::TEXTING_SYNC_TO_ALOWARE, values::switch);
+    let laws = [
+        ("state", QuietHours::State),
+        ("federal", QuietHours::Federal),
+        ("off", QuietHours::Off),
+    ];
+    let quiet_hours = r.need(&keys::TEXTING_QUIET_HOURS, values::one_of(&laws));
+    let answer_window = r.need(&keys::TEXTING_ANSWER_WINDOW, duration(Duration::ZERO..=DAY * 7));
+    let recipient_limit = r.need(&keys::TEXTING_RECIPIENT_LIMIT, rate_within(DAY * 31));
+    let rate_limit = r.need(&keys::TEXTING_RATE_LIMIT, rate);
+    let max_segments = r.need(&keys::TEXTING_MAX_SEGMENTS, number(1..=100));
+    let stop_reply = r.want(&keys::TEXTING_STOP_REPLY, values::stop_reply);
+    if let (Some(Some(_)), Some(vendor)) = (&stop_reply, vendor)
+        && vendor.answers_stop()
+    {
+        let why = "must be unset: this vendor answers a STOP itself, and only one answer is allowed";
+        r.refuse(&keys::TEXTING_STOP_REPLY, why, None);
+    }
     Some(Texting {
         base_url: base_url?,
         api_key: api_key?,
@@ -185,6 +210,12 @@ fn texting(r: &mut Reading) -> Option<Texting> {
         location_id: location_id?,
         sync_to_aloware: sync_to_aloware?,
         vendor: vendor?,
+        quiet_hours: quiet_hours?,
+        answer_window: answer_window?,
+        recipient_limit: recipient_limit?,
+        rate_limit: rate_limit?,
+        max_segments: max_segments?,
+        stop_reply: stop_reply?,
     })
 }
 

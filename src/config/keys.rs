@@ -121,6 +121,12 @@ table! {
     TEXTING_LOCATION_ID: Text "texting.location_id" ["TEXTING_LOCATION_ID"], Unset;
     TEXTING_SYNC_TO_ALOWARE: Switch "texting.sync_to_aloware" ["TEXTING_SYNC_TO_ALOWARE"], Is("false");
     TEXTING_VENDOR: Text "texting.vendor" ["TEXTING_VENDOR"], Is("generic");
+    TEXTING_QUIET_HOURS: Text "texting.quiet_hours" ["TEXTING_QUIET_HOURS"], Is("state");
+    TEXTING_ANSWER_WINDOW: Text "texting.answer_window" ["TEXTING_ANSWER_WINDOW"], Is("24h");
+    TEXTING_RECIPIENT_LIMIT: Text "texting.recipient_limit" ["TEXTING_RECIPIENT_LIMIT"], Is("20/24h");
+    TEXTING_RATE_LIMIT: Text "texting.rate_limit" ["TEXTING_RATE_LIMIT"], Is("10/1s");
+    TEXTING_MAX_SEGMENTS: Integer "texting.max_segments" ["TEXTING_MAX_SEGMENTS"], Is("10");
+    TEXTING_STOP_REPLY: Text "texting.stop_reply" ["TEXTING_STOP_REPLY"], Unset;
 
     SOURCE_OF_TRUTH: Text "sync.contact_source_of_truth" ["CONTACT_SOURCE_OF_TRUTH"], Is("merge");
     RECORDING_LINKS: Text "sync.recording_links" ["DF_RECORDING_LINKS"], Is("note");

@@ -23,8 +23,8 @@ use std::path::Path;
 pub use effective::{Effective, EffectiveLine};
 pub use problems::Problems;
 pub use sections::{
-    Aloware, CallSurface, Communications, CustomField, Database, Ghl, Http, Jobs, LogFormat, OptOutToAloware, Rate,
-    RecordingLinks, Server, Settings, SourceOfTruth, Sync, Texting,
+    Aloware, CallSurface, Communications, CustomField, Database, Ghl, Http, Jobs, LogFormat, OptOutToAloware,
+    QuietHours, Rate, RecordingLinks, Server, Settings, SourceOfTruth, Sync, Texting,
 };
 pub use surroundings::{Defaults, Surroundings};
 pub use texting::TextingProof;

@@ -56,12 +56,21 @@ where
 
 /// Reads `count/period`, as in `80/10s`.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    rate_within(HOUR)(text)
+}
+
+/// A rate over at most `longest`.
+pub(super) fn rate_within(longest: Duration) -> impl Fn(&str) -> Result<Rate, String> {
+    move |text| any_rate(text, longest)
+}
+
+fn any_rate(text: &str, longest: Duration) -> Result<Rate, String> {
     let (count, period) = text
         .split_once('/')
         .ok_or("is no rate: write requests per time, as in 80/10s")?;
     let count = number(1..=100_000)(count.trim()).map_err(|why| format!("the requests of a rate: {why}"))?;
     let period =
-        duration(MILLISECOND * 100..=HOUR)(period.trim()).map_err(|why| format!("the time of a rate: {why}"))?;
+        duration(MILLISECOND * 100..=longest)(period.trim()).map_err(|why| format!("the time of a rate: {why}"))?;
     Ok(Rate { count, period })
 }
 

@@ -195,6 +195,29 @@ pub struct Texting {
     pub sync_to_aloware: bool,
     /// Payload dialect and signature scheme.
     pub vendor: TextingVendor,
+    /// Whose quiet hours are kept.
+    pub quiet_hours: QuietHours,
+    /// For how long a person may answer a consumer at any hour and pace.
+    pub answer_window: Duration,
+    /// Texts to one number, over all of ours.
+    pub recipient_limit: Rate,
+    /// Burst budget.
+    pub rate_limit: Rate,
+    /// The most parts of one text.
+    pub max_segments: u32,
+    /// What confirms a STOP, once; unset: nothing does.
+    pub stop_reply: Option<String>,
+}
+
+/// Whose quiet hours are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuietHours {
+    /// The federal window and the stricter ones of states.
+    State,
+    /// The federal window alone.
+    Federal,
+    /// None.
+    Off,
 }
 
 /// `[sync]`

@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::sections::CustomField;
-use crate::domain::{Address, PhoneHint};
+use crate::domain::{Address, PhoneHint, segments};
 
 /// Any text, as it is.
 pub(super) fn text(text: &str) -> Result<String, String> {
@@ -53,6 +53,30 @@ pub(super) fn own_numbers(items: Vec<String>) -> Result<Vec<String>, String> {
 /// `true` or `false`, nothing else.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     one_of(&[("true", true), ("false", false)])(text)
+}
+
+/// What confirms a STOP: one part, and nothing to follow.
+pub(super) fn stop_reply(text: &str) -> Result<String, String> {
+    if segments(text) > 1 {
+        return Err("is longer than one part (160 characters, 70 with others than GSM-7's)".to_owned());
+    }
+    if text.split_whitespace().any(is_link) {
+        return Err("must not contain a link".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// `https://…`, `www.…`, `shop.example`, `bit.ly/x`; not `a.m.`
+fn is_link(word: &str) -> bool {
+    let host = word
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(|c: char| !c.is_alphanumeric());
+    let ends_in_a_domain = host.rsplit_once('.').is_some_and(|(name, top)| {
+        name.ends_with(char::is_alphanumeric) && top.chars().count() > 1 && top.chars().all(char::is_alphabetic)
+    });
+    word.contains("://") || ends_in_a_domain
 }
 
 /// One of the named values.

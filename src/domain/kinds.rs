@@ -69,6 +69,14 @@ closed_set! {
     }
 }
 
+impl TextingVendor {
+    /// Whether the vendor confirms a STOP itself unless told otherwise
+    /// (vendors/texting.md 3.4, 3.9).
+    pub const fn answers_stop(self) -> bool {
+        matches!(self, Self::Twilio | Self::Telnyx | Self::Plivo | Self::SimpleTexting)
+    }
+}
+
 closed_set! {
     /// The state of a stored event (`status` of both event tables).
     EventStatus {

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod kinds;
 pub mod outcome;
 pub mod phone;
+pub mod segments;
 pub mod texting;
 
 pub use address::Address;
@@ -20,4 +21,5 @@ pub use ids::{AlowareContactId, GhlContactId};
 pub use kinds::{Entity, EventStatus, Flow, Source, SyncStatus, TextDirection, TextingVendor};
 pub use outcome::{Failure, LogEntry, Outcome, RetryClass};
 pub use phone::{Phone, PhoneHint, mask};
+pub use segments::segments;
 pub use texting::{TextStatus, VendorSignal};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Utc;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,6 +14,7 @@ use serde_json::json;
 use super::home::Home;
 use super::problem::Problem;
 use super::{State, auth, body};
+use crate::compliance::guard::Refusal;
 use crate::domain::{Phone, PhoneHint};
 
 /// A text somebody wants sent.
@@ -33,9 +35,9 @@ pub struct SendRequest {
 /// Why a text was not sent, or is not known to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The registry blocks the number.
-    #[error("the recipient has opted out")]
-    OptedOut,
+    /// The guard is against it.
+    #[error("{0}")]
+    Held(Refusal),
     /// No texting vendor is set up.
     #[error("no texting vendor is configured")]
     NotConfigured,
@@ -67,7 +69,12 @@ impl From<SendError> for Problem {
     fn from(error: SendError) -> Self {
         let detail = error.to_string();
         match error {
-            SendError::OptedOut => Self::conflict("opted_out", detail),
+            SendError::Held(refusal) => {
+                let wait = refusal
+                    .until()
+                    .map(|until| (until - Utc::now()).to_std().unwrap_or_default());
+                Self::conflict(refusal.code(), detail).retry_after(wait)
+            }
             SendError::NotConfigured => Self::new(StatusCode::SERVICE_UNAVAILABLE, "texting_not_configured", detail),
             SendError::Refused { .. } => Self::new(StatusCode::BAD_GATEWAY, "refused_by_vendor", detail),
             SendError::Unavailable { retry_after } => {
@@ -92,7 +99,7 @@ struct Wanted {
 /// Sends a text.
 ///
 /// # Errors
-/// 400 for an unusable body, 401, 409 with code `opted_out`, 502, 503, 504.
+/// 400 for an unusable body, 401, 409 with the guard's code, 502, 503, 504.
 pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
@@ -201,7 +208,15 @@ mod tests {
     fn every_refusal_has_its_own_status() {
         let wait = Some(Duration::from_secs(7));
         for (error, status, code) in [
-            (SendError::OptedOut, 409, "opted_out"),
+            (
+                SendError::Held(Refusal::OptedOut { causes: Vec::new() }),
+                409,
+                "opted_out",
+            ),
+            (SendError::Held(Refusal::ReviewHold), 409, "review_hold"),
+            (SendError::Held(Refusal::NotTextable), 409, "not_textable"),
+            (SendError::Held(Refusal::OwnNumber), 409, "own_number"),
+            (SendError::Held(Refusal::TooLong), 409, "too_long"),
             (SendError::NotConfigured, 503, "texting_not_configured"),
             (
                 SendError::Refused {
@@ -218,5 +233,16 @@ mod tests {
         }
         let answer = Problem::from(SendError::Unavailable { retry_after: wait }).error_response();
         assert_eq!(answer.headers().get("retry-after").unwrap(), "7");
+        let until = Utc::now() + chrono::TimeDelta::hours(2);
+        for (refusal, code) in [
+            (Refusal::QuietHours { until }, "quiet_hours"),
+            (Refusal::FrequencyCap { until }, "frequency_cap"),
+        ] {
+            let problem = Problem::from(SendError::Held(refusal));
+            assert_eq!((problem.status_code().as_u16(), problem.code()), (409, code));
+            let wait = problem.error_response().headers().get("retry-after").unwrap().clone();
+            let seconds: u64 = wait.to_str().unwrap().parse().unwrap();
+            assert!((7190..=7200).contains(&seconds), "{seconds}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::ingest::{Ingest, Outbox, Rules};
 use crate::ops::checks::Checks;
 use crate::queue::{EVENT_DEADLINE, Engine, Handler, Limits, Report, RetryPolicy, RunContext};
 use crate::store::Db;
+use crate::store::notice::Notice;
 use crate::store::spool::Spool;
 
 const REQUIRED: [(&str, &str); 8] = [
@@ -145,7 +146,13 @@ impl Away {
             limits(&settings),
             Arc::new(|_, _, _, _| 0),
         ));
-        let (ingest, outbox) = Ingest::new(db.clone(), spool.clone(), rules.clone(), engine.wake());
+        let (ingest, outbox) = Ingest::new(
+            db.clone(),
+            spool.clone(),
+            Notice::default(),
+            rules.clone(),
+            engine.wake(),
+        );
         let desk = Arc::new(FakeDesk::default());
         let settings = Arc::new(settings);
         let state = web::Data::new(State {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::auth::{ADMIN_HEADER, JOBS_HEADER};
 use super::testkit::{Away, answer, app};
 use super::{ROUTES, SendError, Who};
+use crate::compliance::guard::Refusal;
 
 const ID: &str = "0198c0de-0000-7000-8000-000000000001";
 
@@ -148,7 +149,7 @@ async fn a_message_is_accepted_or_refused_with_its_code() {
     );
     assert_eq!(status, 413);
 
-    let blocked = Away::with_sender(&[], Err(SendError::OptedOut));
+    let blocked = Away::with_sender(&[], Err(SendError::Held(Refusal::OptedOut { causes: Vec::new() })));
     let app = app!(blocked);
     let (status, text, headers) = answer!(
         app,

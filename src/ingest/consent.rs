@@ -28,6 +28,11 @@ pub struct Said {
 }
 
 impl Said {
+    /// Whether it is a consumer's STOP.
+    pub(super) fn is_stop(&self) -> bool {
+        (self.cause, self.action) == (Cause::ConsumerStop, Move::Block)
+    }
+
     /// The change, of this number's consent.
     pub(super) fn of(&self, phone: &Phone) -> ConsentChange {
         ConsentChange {

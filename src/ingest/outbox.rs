@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Ack, IngestError, Waiting};
+use super::batch::{Ack, IngestError, Receipt, Waiting};
 use super::drain::Drain;
 use super::normalise::{Prepared, Rules};
 use super::tables::{Outcome, Promise, Tables, record};
@@ -38,7 +38,7 @@ struct Flusher {
 }
 
 /// Who waits for a delivery, by its dedupe key.
-type Waiter = (String, oneshot::Sender<Result<Ack, IngestError>>);
+type Waiter = (String, oneshot::Sender<Result<Receipt, IngestError>>);
 
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,7 +105,7 @@ impl Flusher {
             }
         }
         match self.tables.store_all(&mut events, Promise::Open).await {
-            Ok(outcome) => answer(waiters, outcome),
+            Ok(outcome) => answer(waiters, &events, outcome),
             Err(error) => {
                 tracing::warn!(%error, deliveries = events.len(), "database away; deliveries go to the spool");
                 let _turn = self.turn.lock().await;
@@ -125,9 +125,9 @@ impl Flusher {
         if refused > 0 {
             tracing::error!(deliveries = refused, "deliveries could not be stored anywhere");
         }
-        for ((_, ack), kept) in waiters.into_iter().zip(kept) {
+        for (((_, ack), event), kept) in waiters.into_iter().zip(events).zip(kept) {
             let outcome = if kept {
-                Ok(Ack::Stored)
+                Ok(Receipt::Spool { stop: event.stops() })
             } else {
                 Err(IngestError::Unavailable)
             };
@@ -152,15 +152,16 @@ fn gather(first: Waiting, queue: &mut mpsc::Receiver<Waiting>) -> (Vec<Prepared>
     (events, waiters)
 }
 
-fn answer(waiters: Vec<Waiter>, mut outcome: Outcome) {
-    for (key, ack) in waiters {
+fn answer(waiters: Vec<Waiter>, events: &[Prepared], mut outcome: Outcome) {
+    for ((key, ack), event) in waiters.into_iter().zip(events) {
+        let stored = |ack| Ok(Receipt::Tables(ack, event.stopped()));
         // The first of equal deliveries in a batch is the stored one.
         let answer = if outcome.new.remove(&key) {
-            Ok(Ack::Stored)
+            stored(Ack::Stored)
         } else if outcome.lost.contains(&key) {
             Err(IngestError::Unavailable)
         } else {
-            Ok(Ack::Duplicate)
+            stored(Ack::Duplicate)
         };
         ack.send(answer).ok();
     }

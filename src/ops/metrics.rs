@@ -136,7 +136,10 @@ fn describe_texts() {
         "texting_requests_unreadable_total",
         "Authentic requests of the texting vendor that its dialect does not explain"
     );
-    describe_counter!("texts_refused_total", "Texts refused because the number is blocked");
+    describe_counter!(
+        "texts_refused_total",
+        "Texts the guard refused, or the vendor as opted out, by reason"
+    );
 }
 
 fn describe_requests() {

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::backoff::RetryPolicy;
 use super::claim::{ClaimedLane, Want};
@@ -82,7 +83,8 @@ impl Engine {
             handler,
             limits,
             key_of,
-            session: Arc::new(Session::new()),
+            // Random per process start, never the host's name.
+            session: Arc::new(Session::new(Uuid::new_v4())),
             wake: Arc::new(Notify::new()),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
             trials: Arc::new(Semaphore::new(1)),
@@ -90,6 +92,13 @@ impl Engine {
             abort: CancellationToken::new(),
             rounds: TaskTracker::new(),
         }
+    }
+
+    /// The engine of the daemon that goes by this id elsewhere, too.
+    #[must_use]
+    pub fn of_daemon(mut self, id: Uuid) -> Self {
+        self.session = Arc::new(Session::new(id));
+        self
     }
 
     /// Ring it after storing events: they run at once instead of at the next poll.

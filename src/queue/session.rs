@@ -28,10 +28,9 @@ struct State {
 }
 
 impl Session {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(id: Uuid) -> Self {
         Self {
-            // Random per process start, never the host's name.
-            id: Uuid::new_v4(),
+            id,
             state: Mutex::default(),
         }
     }
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn lanes_are_taken_only_under_a_touched_row_and_once_the_join_is_over() {
-        let (session, now) = (Session::new(), Instant::now());
+        let (session, now) = (Session::new(Uuid::new_v4()), Instant::now());
         assert!(!session.may_claim(now), "no row yet");
         session.touched(now, None, false);
         assert!(!session.may_claim(now), "the others do not know of us yet");

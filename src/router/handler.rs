@@ -88,8 +88,9 @@ impl Router {
             Step::Message(text) => sync::message::to_ghl(desk, ledger, &text, event).await,
             Step::AgentText(text) => sync::provider::ghl_to_texting(desk, ledger, &text, event).await,
             Step::Piece(text) => sync::pieces::to_ghl(desk, ledger, &text, event).await,
-            Step::MessageStatus(told) => sync::message::status(desk, &told, event).await,
+            Step::MessageStatus(told) => sync::delivery::status(desk, ledger, &told, event).await,
             Step::Stop(flow, phone) => sync::opt_out::stop(desk, ledger, flow, &phone, event).await,
+            Step::StopReply(reply) => Ok(sync::stop_reply::confirm(desk, ledger, &reply, event).await),
             Step::StopByContact(id) => sync::opt_out::stop_by_contact(desk, ledger, &id, event).await,
             Step::ReviewByContact(id, rule, body) => {
                 let told_at = ghl::Delivery::read(&event.event_type, &event.payload).sent_at();

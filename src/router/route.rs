@@ -3,8 +3,10 @@
 use crate::compliance::{Kind as Word, decide};
 use crate::domain::{Entity, Event, Flow, GhlContactId, LogEntry, Move, Phone, Source, TextDirection, VendorSignal};
 use crate::sync::Rules;
-use crate::sync::message::{Progress, Text};
+use crate::sync::delivery::Progress;
+use crate::sync::message::Text;
 use crate::sync::provider::AgentText;
+use crate::sync::stop_reply::StopReply;
 use crate::wire::{aloware, decision, ghl, json, texting};
 
 /// The flow of an event.
@@ -34,6 +36,8 @@ pub enum Step {
     AgentText(AgentText),
     /// A sent text moved on.
     MessageStatus(Progress),
+    /// A STOP to be confirmed to whoever texted it.
+    StopReply(StopReply),
     /// A STOP to be carried to the other systems.
     Stop(Flow, Phone),
     /// A STOP in a GHL delivery that names the person by contact id only.
@@ -246,7 +250,7 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
                 },
             }
         }
-        texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer),
+        texting::Kind::Received | texting::Kind::Sent => texting_message(event, delivery, consumer, rules),
         texting::Kind::Status(status) => vec![Step::MessageStatus(Progress {
             id: delivery.message_id,
             status,
@@ -264,7 +268,7 @@ fn of_texting(event: &Event, rules: &Rules) -> Route {
     }
 }
 
-fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<Phone>) -> Route {
+fn texting_message(event: &Event, mut delivery: texting::Delivery, consumer: Option<Phone>, rules: &Rules) -> Route {
     let direction = delivery.direction.unwrap_or(TextDirection::Outbound);
     let Some(consumer) = consumer else {
         let side = if direction == TextDirection::Inbound {
@@ -278,12 +282,13 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
         }];
     };
     let is_piece = delivery.is_piece();
-    let mut body = delivery.body.unwrap_or_default();
+    let mut body = delivery.body.take().unwrap_or_default();
     if direction == TextDirection::Inbound
         && !is_piece
         && let Some(step) = consent_step(Flow::TextingToGhl, &consumer, &body, delivery.signal)
     {
-        return vec![step];
+        let reply = matches!(step, Step::Stop(..)).then(|| stop_reply(event, &delivery, &consumer, rules));
+        return reply.flatten().into_iter().chain([step]).collect();
     }
     if body.is_empty() && !delivery.media.is_empty() {
         body = format!("[attachments: {}]", delivery.media.len());
@@ -306,4 +311,17 @@ fn texting_message(event: &Event, delivery: texting::Delivery, consumer: Option<
     } else {
         Step::Message(text)
     }]
+}
+
+/// Only a text to one of our phone numbers can be answered from it.
+fn stop_reply(event: &Event, delivery: &texting::Delivery, consumer: &Phone, rules: &Rules) -> Option<Step> {
+    Some(Step::StopReply(StopReply {
+        to: consumer.clone(),
+        from: delivery.to.clone()?,
+        conversation_id: delivery.conversation_id.clone(),
+        stopped_at: delivery
+            .occurred_at
+            .map_or(event.received_at, |at| at.min(event.received_at)),
+        body: rules.stop_reply.clone()?,
+    }))
 }

@@ -22,6 +22,7 @@ fn rules() -> Rules {
         custom_fields: std::collections::BTreeMap::new(),
         texting_to_aloware: false,
         opt_out_to_aloware: crate::sync::OptOutToAloware::Off,
+        stop_reply: None,
         longest_call: std::time::Duration::from_secs(1),
     }
 }
@@ -53,6 +54,7 @@ fn name(step: Step) -> String {
         Step::GhlDeleted(id) => format!("deleted {id}"),
         Step::GhlTags(id) => format!("tags {id}"),
         Step::Message(text) => format!("message {} {}", text.direction, text.consumer.as_str()),
+        Step::StopReply(reply) => format!("confirm {} from {}", reply.to.as_str(), reply.from.as_str()),
         Step::AgentText(text) => format!("send {} {}", text.message_id, text.to.as_str()),
         Step::Piece(text) => format!("piece {} {}", text.direction, text.consumer.as_str()),
         Step::MessageStatus(told) => format!("status {} {}", told.status, told.id.unwrap_or_default()),

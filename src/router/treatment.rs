@@ -94,6 +94,7 @@ mod tests {
             custom_fields: std::collections::BTreeMap::new(),
             texting_to_aloware: false,
             opt_out_to_aloware: crate::sync::OptOutToAloware::Off,
+            stop_reply: None,
             longest_call: std::time::Duration::from_secs(1),
         }
     }

@@ -49,6 +49,39 @@ ON CONFLICT (texting_message_id) DO UPDATE
  WHERE message_mappings.delivery_status IS NULL OR message_mappings.delivery_status = ANY ($4)
 RETURNING true";
 
+const FATE: &str = "
+SELECT delivery_status, error_code, ghl_message_id,
+       (SELECT correlation_id FROM outbound_messages WHERE vendor_id = $1 LIMIT 1)
+  FROM message_mappings WHERE texting_message_id = $1";
+
+/// How far a text is, and who else knows it.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// The highest status reported.
+    pub status: Option<TextStatus>,
+    /// The vendor's error code.
+    pub error: Option<String>,
+    /// The GHL message or note that shows it.
+    pub ghl_id: Option<String>,
+    /// Our reference of it, if we sent it.
+    pub reference: Option<String>,
+}
+
+/// What is known of a text's fate.
+///
+/// # Errors
+/// Any statement failure.
+pub async fn fate<C: GenericClient>(client: &C, texting_id: &str) -> Result<Option<Fate>, StoreError> {
+    let statement = client.prepare_cached(FATE).await?;
+    let row = client.query_opt(&statement, &[&texting_id]).await?;
+    Ok(row.map(|row| Fate {
+        status: row.get::<_, Option<&str>>(0).and_then(TextStatus::parse),
+        error: row.get(1),
+        ghl_id: row.get(2),
+        reference: row.get(3),
+    }))
+}
+
 /// Stores or completes a message's row.
 ///
 /// # Errors

@@ -32,18 +32,19 @@ pub struct Buried {
 }
 
 const TOUCH: &str = "
-INSERT INTO daemon_sessions AS s (id, working) VALUES ($1, $2)
+INSERT INTO daemon_sessions AS s (id, working, spooled) VALUES ($1, $2, $3)
 ON CONFLICT (id) DO UPDATE
    SET steady_since = CASE WHEN s.seen_at < now() - interval '5 seconds' THEN now() ELSE s.steady_since END,
-       seen_at = now(), working = excluded.working";
+       seen_at = now(), working = excluded.working, spooled = excluded.spooled";
 
-/// Says that this daemon lives, and whether it works.
+/// Says that this daemon lives, whether it works, and whether deliveries wait
+/// in its spool.
 ///
 /// # Errors
 /// Any statement failure.
-pub async fn touch<C: GenericClient>(client: &C, id: Uuid, working: bool) -> Result<(), StoreError> {
+pub async fn touch<C: GenericClient>(client: &C, id: Uuid, working: bool, spooled: bool) -> Result<(), StoreError> {
     let statement = client.prepare_cached(TOUCH).await?;
-    client.execute(&statement, &[&id, &working]).await?;
+    client.execute(&statement, &[&id, &working, &spooled]).await?;
     Ok(())
 }
 

@@ -4,9 +4,11 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::delivery;
 use super::person::{Someone, find_or_create};
+use super::provider::ghl_message;
 use super::{Desk, Flowed, Ledger, aloware_failed, ghl_failed, notes};
-use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone, TextDirection, TextStatus};
+use crate::domain::{Entity, Event, Failure, Flow, GhlContactId, LogEntry, Phone, TextDirection};
 use crate::store::contact_mappings::{self, Keys};
 use crate::store::effects::Prior;
 use crate::store::message_mappings::{self, Message};
@@ -62,6 +64,10 @@ pub async fn to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, text: &Text, event: &E
             direction: Some(text.direction.as_str()),
         };
         message_mappings::upsert(&desk.db.client().await?, &message).await?;
+        if text.direction == TextDirection::Outbound {
+            // The vendor's report may have come first.
+            delivery::tell_ghl(desk, ledger, &text.id).await?;
+        }
     }
     if shown_already {
         let entry = LogEntry::skipped(
@@ -91,7 +97,7 @@ async fn agent_message(desk: &Desk, text: &Text) -> Result<Option<String>, Failu
         return Ok(None);
     }
     let reference = outbound_messages::reference_of(&desk.db.client().await?, &text.id).await?;
-    Ok(reference.and_then(|reference| reference.strip_prefix("ghl:").map(str::to_owned)))
+    Ok(reference.and_then(|reference| ghl_message(&reference).map(str::to_owned)))
 }
 
 /// Into the conversation, else as a note; answers GHL's id of it.
@@ -206,36 +212,4 @@ async fn to_aloware(desk: &Desk, contact: &GhlContactId, text: &Text, event: &Ev
         "not-supported",
     );
     Ok(entry.with_target(id.as_str()))
-}
-
-/// What a vendor reports of a text that was sent.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// The vendor's message id.
-    pub id: Option<String>,
-    /// How far it got.
-    pub status: TextStatus,
-    /// The vendor's error code.
-    pub error: Option<String>,
-    /// The vendor says that the recipient opted out.
-    pub opted_out: bool,
-}
-
-/// A sent text moved on.
-pub async fn status(desk: &Desk, told: &Progress, event: &Event) -> Flowed {
-    let entry = |reason: &str| LogEntry::skipped(Flow::TextingToGhl, Entity::Message, &event.entity_id, reason);
-    let (status, error) = (told.status, told.error.as_deref());
-    let changed = match &told.id {
-        Some(id) => message_mappings::set_status(&desk.db.client().await?, id, status, error).await?,
-        None => false,
-    };
-    if status.is_failure() && (changed || told.id.is_none()) {
-        let class = if told.opted_out { "opted_out" } else { status.as_str() };
-        metrics::counter!("texts_failed_total", "class" => class).increment(1);
-    }
-    Ok(vec![entry(&if changed {
-        format!("delivery status: {status}")
-    } else {
-        format!("delivery status: {status}; a later one is known")
-    })])
 }

@@ -6,6 +6,7 @@ pub mod call;
 pub mod communication;
 pub mod contact;
 mod custom_fields;
+pub mod delivery;
 pub mod disposition;
 pub mod dnc;
 mod ledger;
@@ -20,13 +21,17 @@ pub mod pieces;
 pub mod provider;
 pub mod request;
 pub mod send;
+pub mod stop_reply;
 mod tags;
 
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use uuid::Uuid;
 
-use crate::config::{Communications, CustomField, RecordingLinks, Settings, SourceOfTruth};
+use crate::compliance::guard::Policy;
+use crate::compliance::quiet_hours::Law;
+use crate::config::{Communications, CustomField, QuietHours, RecordingLinks, Settings, SourceOfTruth};
 use crate::conflicts::Mode;
 use crate::domain::{Failure, LogEntry, Phone, PhoneHint, Source};
 use crate::store::announcer::Announcer;
@@ -53,6 +58,10 @@ pub struct Desk {
     pub spool: Spool,
     /// The rules of `[sync]`, `[aloware]` and `[texting]` the flows ask.
     pub rules: Rules,
+    /// Who may be texted when, and how often.
+    pub policy: Policy,
+    /// This daemon among others.
+    pub daemon: Uuid,
 }
 
 impl Desk {
@@ -92,6 +101,8 @@ pub struct Rules {
     pub texting_to_aloware: bool,
     /// How a STOP reaches the dialer.
     pub opt_out_to_aloware: OptOutToAloware,
+    /// What confirms a STOP to whoever wrote it.
+    pub stop_reply: Option<String>,
     /// After this long a vendor call has surely ended, whoever made it.
     pub longest_call: Duration,
 }
@@ -112,21 +123,41 @@ impl Rules {
             zone: settings.sync.time_zone,
             communications: settings.sync.communications == Communications::Note,
             recording_links: settings.sync.recording_links == RecordingLinks::Note,
-            own: settings
-                .texting
-                .from_numbers
-                .iter()
-                .filter_map(|number| Phone::from_e164(number))
-                .collect(),
+            own: own_numbers(settings),
             hint,
             location: settings.ghl.location_id.clone(),
             tag_lists: settings.aloware.tag_lists.clone(),
             custom_fields: settings.ghl.custom_fields.clone(),
             texting_to_aloware: settings.texting.sync_to_aloware,
             opt_out_to_aloware: settings.sync.opt_out_to_aloware,
+            stop_reply: settings.texting.stop_reply.clone(),
             longest_call: settings.http.timeout + AFTERMATH,
         }
     }
+}
+
+/// Takes the guard's policy out of the settings; a dangerous one does not go unsaid.
+pub fn send_policy(settings: &Settings) -> Policy {
+    let texting = &settings.texting;
+    if texting.quiet_hours == QuietHours::Off {
+        tracing::warn!("texting.quiet_hours is off: texts go out at night");
+    }
+    Policy {
+        own: own_numbers(settings),
+        law: match texting.quiet_hours {
+            QuietHours::State => Law::State,
+            QuietHours::Federal => Law::Federal,
+            QuietHours::Off => Law::Off,
+        },
+        per_recipient: (texting.recipient_limit.count, texting.recipient_limit.period),
+        answer_window: texting.answer_window,
+        max_segments: texting.max_segments,
+    }
+}
+
+fn own_numbers(settings: &Settings) -> Vec<Phone> {
+    let numbers = settings.texting.from_numbers.iter();
+    numbers.filter_map(|number| Phone::from_e164(number)).collect()
 }
 
 /// How a flow ends: the rows for `sync_log`, or why there is no effect yet.

@@ -4,6 +4,7 @@
 use super::send::{SendFailure, send_once};
 use super::{Desk, Flowed, Ledger, ghl_failed};
 use crate::domain::{Entity, Event, Failure, Flow, LogEntry, Phone};
+use crate::store::effects::Prior;
 use crate::vendors::ghl::MessageStatus;
 use crate::vendors::{OutboundText, VendorError};
 
@@ -35,9 +36,9 @@ pub async fn ghl_to_texting(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentTe
     };
     match send_once(desk, ledger, &text.to, &outbound).await {
         Ok(id) => Ok(vec![sent(event, text, &id)]),
-        Err(SendFailure::OptedOut) => {
-            tell_agent(desk, ledger, text, "the recipient has opted out").await?;
-            Ok(vec![entry("opted_out")])
+        Err(SendFailure::Held(refusal)) => {
+            tell_agent(desk, ledger, text, &refusal.to_string()).await?;
+            Ok(vec![entry(refusal.code())])
         }
         Err(SendFailure::Refused { code }) => {
             tell_agent(desk, ledger, text, "the message was refused").await?;
@@ -62,6 +63,11 @@ pub(super) fn reference(ghl_message_id: &str) -> String {
     format!("ghl:{ghl_message_id}")
 }
 
+/// GHL's id of the message behind one of our references.
+pub(super) fn ghl_message(reference: &str) -> Option<&str> {
+    reference.strip_prefix("ghl:")
+}
+
 fn sent(event: &Event, text: &AgentText, vendor_id: &str) -> LogEntry {
     let message = if text.attachments {
         "sent without its attachments"
@@ -72,20 +78,37 @@ fn sent(event: &Event, text: &AgentText, vendor_id: &str) -> LogEntry {
 }
 
 async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why: &str) -> Result<(), Failure> {
-    let (_, intent) = ledger
-        .announce(&format!("ghl:message-status:{}", text.message_id), &[])
-        .await?;
+    tell(desk, ledger, &text.message_id, MessageStatus::Failed, Some(why)).await?;
+    Ok(())
+}
+
+/// Sets a GHL message's status, once for each status; answers whether GHL took it.
+pub(super) async fn tell(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    message_id: &str,
+    status: MessageStatus,
+    why: Option<&str>,
+) -> Result<bool, Failure> {
+    let step = match status {
+        MessageStatus::Failed => format!("ghl:message-status:{message_id}"),
+        _ => format!("ghl:message-status:{message_id}:{status:?}"),
+    };
+    let (prior, intent) = ledger.announce(&step, &[]).await?;
+    if matches!(prior, Prior::Done { .. }) {
+        return Ok(true);
+    }
     let told = desk
         .vendors
         .ghl
-        .update_message_status(&intent, &text.message_id, MessageStatus::Failed, Some(why))
+        .update_message_status(&intent, message_id, status, why)
         .await;
     match told {
         Ok(()) => {
-            ledger.confirm(&intent, Some(text.message_id.clone()), None);
-            Ok(())
+            ledger.confirm(&intent, Some(message_id.to_owned()), None);
+            Ok(true)
         }
-        // Only the app that owns the provider may tell; the refusal stands either way.
+        // Only the app that owns the provider may tell; what happened stands either way.
         Err(
             VendorError::Unauthorized
             | VendorError::OutOfScope
@@ -93,8 +116,8 @@ async fn tell_agent(desk: &Desk, ledger: &mut Ledger<'_>, text: &AgentText, why:
             | VendorError::NotFound
             | VendorError::Rejected { .. },
         ) => {
-            tracing::warn!(event.id = ?text.message_id, "a refused text could not be marked as failed in GHL");
-            Ok(())
+            tracing::warn!(message.id = ?message_id, ?status, "GHL did not take the status of a text");
+            Ok(false)
         }
         Err(error) => Err(ghl_failed(error)),
     }

@@ -7,18 +7,20 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::{Desk, Ledger};
-use crate::compliance::{Cleared, guard};
-use crate::domain::{Cause, ConsentChange, Move, Phone, RetryClass};
+use crate::compliance::Cleared;
+use crate::compliance::guard::{self, Answer, Author, Refusal, Wanted};
+use crate::domain::{Cause, ConsentChange, Move, Phone, RetryClass, segments};
 use crate::store::message_mappings::{self, Message};
-use crate::store::{StoreError, opt_outs, outbound_messages};
+use crate::store::outbound_messages::{self, Opened};
+use crate::store::{StoreError, opt_outs};
 use crate::vendors::{OutboundText, VendorError};
 
 /// Why a text was not sent, or not surely.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SendFailure {
-    /// The number is blocked in the registry, or the vendor says so.
-    #[error("opted out")]
-    OptedOut,
+    /// The guard is against it, or the vendor says that the number opted out.
+    #[error("{0}")]
+    Held(Refusal),
     /// No texting vendor is configured for sending.
     #[error("no texting vendor is configured")]
     NotConfigured,
@@ -30,7 +32,7 @@ pub enum SendFailure {
         /// How long, when known.
         retry_after: Option<Duration>,
     },
-    /// The vendor, or a rule of ours, refuses this text for good.
+    /// The vendor refuses this text for good.
     #[error("refused: {code}")]
     Refused {
         /// Classified code.
@@ -63,9 +65,9 @@ impl SendFailure {
         }
     }
 
-    /// Deliveries wait to be stored, and a STOP may be among them: nothing went
-    /// wrong with this text.
-    fn behind_the_spool() -> Self {
+    /// Deliveries wait to be stored, here or with another daemon, and a STOP may
+    /// be among them: nothing went wrong with this text.
+    fn behind_a_spool() -> Self {
         Self::Unavailable {
             class: RetryClass::RateLimited,
             retry_after: Some(Duration::from_secs(1)),
@@ -73,16 +75,16 @@ impl SendFailure {
     }
 }
 
-/// Sends a text if the registry allows it; answers the vendor's message id.
+/// Sends a program's text if the guard allows it; answers the vendor's message id.
 ///
 /// # Errors
 /// [`SendFailure`]. After [`SendFailure::Unknown`] the text may have gone out.
 pub async fn send(desk: &Desk, to: &Phone, text: &OutboundText) -> Result<String, SendFailure> {
     let mut ledger = Ledger::of_person(desk);
-    hand_over(desk, &mut ledger, to, text, false).await
+    hand_over(desk, &mut ledger, to, text, Author::Program).await
 }
 
-/// Sends a text once per `correlation_id`, as a step of an event's run.
+/// Sends a person's text once per `correlation_id`, as a step of an event's run.
 ///
 /// # Errors
 /// As [`send`]; [`SendFailure::Taken`] when an earlier run sent it, or may have.
@@ -92,7 +94,7 @@ pub async fn send_once(
     to: &Phone,
     text: &OutboundText,
 ) -> Result<String, SendFailure> {
-    hand_over(desk, ledger, to, text, true).await
+    hand_over(desk, ledger, to, text, Author::Person).await
 }
 
 /// The turn at the vendor comes first and the guard last, so that nothing is
@@ -102,18 +104,13 @@ async fn hand_over(
     ledger: &mut Ledger<'_>,
     to: &Phone,
     text: &OutboundText,
-    once: bool,
+    author: Author,
 ) -> Result<String, SendFailure> {
     let Some(client) = &desk.vendors.texting else {
         return Err(SendFailure::NotConfigured);
     };
     if !desk.spool.is_empty() {
-        return Err(SendFailure::behind_the_spool());
-    }
-    if desk.rules.own.contains(to) {
-        return Err(SendFailure::Refused {
-            code: "own_number".to_owned(),
-        });
+        return Err(SendFailure::behind_a_spool());
     }
     let id = Uuid::now_v7();
     let turn = client.turn().await.map_err(|error| failure(&error))?;
@@ -124,7 +121,7 @@ async fn hand_over(
         );
         SendFailure::later()
     })?;
-    let cleared = clear_and_record(desk, id, to, text, once).await?;
+    let cleared = clear_and_record(desk, id, to, text, author).await?;
     let outcome = client.send(turn, &intent, cleared, text).await;
     record_outcome(desk, id, to, text, &outcome).await;
     outcome.map_err(|error| failure(&error))
@@ -136,39 +133,62 @@ async fn clear_and_record(
     id: Uuid,
     to: &Phone,
     text: &OutboundText,
-    once: bool,
+    author: Author,
 ) -> Result<Cleared, SendFailure> {
-    let (from, correlation) = (text.from.as_deref(), text.correlation_id.as_deref());
+    let segments = segments(&text.body);
+    let wanted = Wanted {
+        to,
+        author,
+        segments,
+        daemon: desk.daemon,
+    };
     let mut client = desk.db.client().await?;
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     // Holds the number's lock from here on: two runs of one text take turns too.
-    let answer = guard::clear(&transaction, to).await?;
+    let answer = guard::clear(&transaction, &desk.policy, wanted).await?;
     // Asked again, now that the registry was: PostgreSQL may have been away since
     // the send began, and a STOP answered meanwhile.
     if !desk.spool.is_empty() {
-        return Err(SendFailure::behind_the_spool());
+        return Err(SendFailure::behind_a_spool());
     }
-    if let (true, Some(reference)) = (once, correlation)
+    if let (Author::Person, Some(reference)) = (author, text.correlation_id.as_deref())
         && let Some((state, vendor_id)) = outbound_messages::latest(&transaction, reference).await?
         && matches!(state.as_str(), "sending" | "sent" | "unknown")
     {
         return Err(SendFailure::Taken { vendor_id });
     }
-    let refused = answer.as_ref().err().map(|blocked| {
-        let names: Vec<&str> = blocked.causes.iter().copied().map(Cause::as_str).collect();
-        format!("opted_out: {}", names.join(", "))
-    });
-    outbound_messages::open(&transaction, id, to, from, refused.as_deref(), correlation).await?;
+    let (cleared, refusal) = match answer {
+        Answer::Cleared(cleared) => (Ok(cleared), None),
+        Answer::Refused(refusal) => (Err(refusal.clone()), Some(refusal)),
+        Answer::Unsure => return Err(SendFailure::behind_a_spool()),
+    };
+    let opened = opened(id, to, text, segments);
+    let reason = refusal.as_ref().map(Refusal::record);
+    outbound_messages::open(&transaction, &opened, reason.as_deref()).await?;
     transaction.commit().await.map_err(StoreError::from)?;
-    answer.map_err(|_| {
-        metrics::counter!("texts_refused_total").increment(1);
-        SendFailure::OptedOut
-    })
+    cleared.map_err(held)
+}
+
+/// A text as the send record has it.
+pub(super) fn opened<'a>(id: Uuid, to: &'a Phone, text: &'a OutboundText, segments: u32) -> Opened<'a> {
+    Opened {
+        id,
+        to,
+        from: text.from.as_deref(),
+        correlation_id: text.correlation_id.as_deref(),
+        segments,
+    }
+}
+
+/// A refusal of ours, counted.
+fn held(refusal: Refusal) -> SendFailure {
+    metrics::counter!("texts_refused_total", "reason" => refusal.code()).increment(1);
+    SendFailure::Held(refusal)
 }
 
 fn failure(error: &VendorError) -> SendFailure {
     match error {
-        VendorError::OptedOut { .. } => SendFailure::OptedOut,
+        VendorError::OptedOut { .. } => held(Refusal::OptedOut { causes: Vec::new() }),
         VendorError::RateLimited { retry_after } => SendFailure::Unavailable {
             class: RetryClass::RateLimited,
             retry_after: *retry_after,
@@ -191,7 +211,13 @@ fn failure(error: &VendorError) -> SendFailure {
 
 /// Closes the send record. When the database is away the record stays at
 /// `sending`, which says the same as `unknown`: it is not sent again.
-async fn record_outcome(desk: &Desk, id: Uuid, to: &Phone, text: &OutboundText, outcome: &Result<String, VendorError>) {
+pub(super) async fn record_outcome(
+    desk: &Desk,
+    id: Uuid,
+    to: &Phone,
+    text: &OutboundText,
+    outcome: &Result<String, VendorError>,
+) {
     let stored = async {
         let mut client = desk.db.client().await?;
         match outcome {

@@ -213,5 +213,17 @@ pub(crate) fn texting(base: Option<Url>) -> config::Texting {
         location_id: None,
         sync_to_aloware: false,
         vendor: crate::domain::TextingVendor::Generic,
+        quiet_hours: config::QuietHours::Off,
+        answer_window: Duration::ZERO,
+        recipient_limit: config::Rate {
+            count: 1000,
+            period: Duration::from_secs(1),
+        },
+        rate_limit: config::Rate {
+            count: 1000,
+            period: Duration::from_secs(1),
+        },
+        max_segments: 10,
+        stop_reply: None,
     }
 }

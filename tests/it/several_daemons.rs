@@ -199,18 +199,18 @@ async fn a_newcomer_waits_until_every_other_daemon_has_seen_it() {
     let db = Db::new(database.config(), 2).unwrap();
     let client = db.client().await.unwrap();
     let [old, new] = [(); 2].map(|()| Uuid::new_v4());
-    sessions::touch(&client, new, false).await.unwrap();
+    sessions::touch(&client, new, false, false).await.unwrap();
     let alone = sessions::look(&client, new, None).await.unwrap();
     assert_eq!((alone.alive, alone.unaware, alone.busy), (0, 0, false));
 
     sessions::leave(&client, new).await.unwrap();
-    sessions::touch(&client, old, true).await.unwrap();
-    sessions::touch(&client, new, false).await.unwrap();
+    sessions::touch(&client, old, true, false).await.unwrap();
+    sessions::touch(&client, new, false, false).await.unwrap();
     let first = sessions::look(&client, new, None).await.unwrap();
     assert_eq!((first.alive, first.unaware, first.busy), (1, 1, true));
     let since = Some(first.now);
     assert_eq!(sessions::look(&client, new, since).await.unwrap().unaware, 1);
-    sessions::touch(&client, old, true).await.unwrap();
+    sessions::touch(&client, old, true, false).await.unwrap();
     assert_eq!(sessions::look(&client, new, since).await.unwrap().unaware, 0);
 
     // Late for its touch: killed, most likely, and not waited for; its share is kept.

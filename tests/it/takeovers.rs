@@ -103,7 +103,7 @@ async fn only_the_dead_lose_lanes_and_only_who_was_steady_itself_may_tell() {
     let client = db.client().await.unwrap();
     let [me, dead, alive] = [(); 3].map(|()| Uuid::new_v4());
     for id in [me, dead, alive] {
-        sessions::touch(&client, id, true).await.unwrap();
+        sessions::touch(&client, id, true, false).await.unwrap();
     }
     client
         .batch_execute(&format!(
@@ -141,7 +141,7 @@ async fn only_the_dead_lose_lanes_and_only_who_was_steady_itself_may_tell() {
     );
     let gap = format!("UPDATE daemon_sessions SET seen_at = now() - interval '6 seconds' WHERE id = '{me}'");
     client.batch_execute(&gap).await.unwrap();
-    sessions::touch(&client, me, true).await.unwrap();
+    sessions::touch(&client, me, true, false).await.unwrap();
     let steady = "SELECT 1 FROM daemon_sessions WHERE steady_since < now() - interval '10 seconds'";
     settled(&database.config(), steady, 0).await;
     db.close();

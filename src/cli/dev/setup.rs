@@ -188,6 +188,8 @@ fn ours(sandbox: &Sandbox, secrets: &Secrets) -> Vec<(&'static str, String)> {
         ("TEXTING_API_KEY", sandbox::texting::TOKEN.to_owned()),
         ("TEXTING_WEBHOOK_SECRET", secrets.texting.clone()),
         ("TEXTING_FROM_NUMBER", OUR_NUMBER.to_owned()),
+        // The story runs at any time of day.
+        ("TEXTING_QUIET_HOURS", "off".to_owned()),
         ("X_DF_JOBS_SECRET", secrets.jobs.clone()),
         ("DF_ADMIN_SECRET", secrets.admin.clone()),
         // The story's outage is to take seconds.

@@ -175,3 +175,35 @@ fn a_file_that_is_no_toml_is_refused_without_quoting_it() {
         assert!(!why.contains("hunter2"), "{why}");
     }
 }
+
+#[test]
+fn the_confirmation_of_a_stop_is_one_plain_part_and_the_only_one() {
+    let refused = |text: &str| problem("", &[("TEXTING_STOP_REPLY", text)]);
+    for link in ["See https://a.example", "Bye. www.acme.com", "bit.ly/x"] {
+        assert!(refused(link).contains("must not contain a link"), "{link}");
+    }
+    assert!(refused(&"a".repeat(161)).contains("longer than one part"));
+    assert!(refused(&"—".repeat(71)).contains("longer than one part"));
+    let both = |vendor| [("TEXTING_STOP_REPLY", "You are opted out."), ("TEXTING_VENDOR", vendor)];
+    for vendor in ["twilio", "telnyx", "plivo", "simpletexting"] {
+        assert!(problem("", &both(vendor)).contains("answers a STOP itself"), "{vendor}");
+    }
+    let kept = settings("", &[("TEXTING_STOP_REPLY", "Opted out at 9 a.m. No more texts.")]);
+    assert!(kept.texting.stop_reply.is_some());
+}
+
+#[test]
+fn send_records_are_kept_for_as_long_as_they_are_counted() {
+    let why = problem("", &[("TEXTING_RECIPIENT_LIMIT", "3/7d"), ("DF_RETENTION_DONE", "6d")]);
+    assert!(
+        why.contains("retention.done_events") && why.contains("recipient_limit"),
+        "{why}"
+    );
+    assert_eq!(
+        settings("", &[("TEXTING_RECIPIENT_LIMIT", "3/7d")])
+            .texting
+            .recipient_limit
+            .count,
+        3
+    );
+}

@@ -4,7 +4,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Finding, Subject};
-use crate::config::{Rate, Settings, Texting, TextingProof};
+use crate::config::{QuietHours, Rate, Settings, Texting, TextingProof};
 use crate::domain::TextingVendor;
 use crate::vendors::on_this_machine;
 
@@ -57,6 +57,12 @@ fn texting(settings: &Settings) -> Vec<String> {
         found.push(
             "texting.from_number is unset: a text without a sender of its own is sent from whatever the vendor \
              chooses, and our own numbers are not told from people's"
+                .into(),
+        );
+    }
+    if sends && texting.quiet_hours == QuietHours::Off {
+        found.push(
+            "texting.quiet_hours is off: people are texted at night, against 47 CFR 64.1200(c)(1); set it to state"
                 .into(),
         );
     }

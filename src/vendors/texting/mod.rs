@@ -19,16 +19,10 @@ use super::error::{SetupError, VendorError};
 use super::route::Route;
 use super::transport::{Call, Transport, Turn, encode};
 use crate::compliance::Cleared;
-use crate::config::{self, Rate};
+use crate::config;
 use crate::domain::Source;
 use crate::loops::Intent;
 use crate::wire::json::text;
-
-/// The vendor documents no limit and there is no setting; a person's pace.
-const RATE: Rate = Rate {
-    count: 10,
-    period: Duration::from_secs(1),
-};
 
 /// A client of the texting vendor. Cheap to clone; clones share the budget and
 /// the breaker.
@@ -96,7 +90,7 @@ impl TextingClient {
         let (Some(base), Some(key)) = (&texting.base_url, &texting.api_key) else {
             return Ok(None);
         };
-        let budget = Budget::new(RATE, None);
+        let budget = Budget::new(texting.rate_limit, None);
         Ok(Some(Self {
             shared: Arc::new(Shared {
                 transport: Transport::new(client, Source::Texting, base, http.timeout, budget)?,

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use df_middleware::app;
 use df_middleware::domain::{Phone, PhoneHint, Source, TextingVendor};
 use df_middleware::ingest::{Ack, Ingest, Intake, Reading, Rules};
+use df_middleware::store::notice::Notice;
 use df_middleware::store::spool::Spool;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -53,7 +54,7 @@ impl Counter {
         let spool = Spool::open(data.path(), 1 << 20).unwrap();
         let own: Vec<Phone> = own.iter().filter_map(|number| Phone::from_e164(number)).collect();
         let rules = rules(TextingVendor::Generic, &own);
-        let (ingest, outbox) = Ingest::new(db, spool, rules, Arc::new(Notify::new()));
+        let (ingest, outbox) = Ingest::new(db, spool, Notice::default(), rules, Arc::new(Notify::new()));
         let stop = CancellationToken::new();
         let outbox = tokio::spawn(outbox.run(stop.clone()));
         Self {

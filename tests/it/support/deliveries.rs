@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use df_middleware::sandbox::Sandbox;
+use df_middleware::sandbox::ghl::ProviderKind;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -57,6 +59,31 @@ pub async fn post_standard(client: &Client, base: &str, content_type: &str, body
         .send()
         .await
         .unwrap()
+}
+
+/// Posts a signed delivery of a text that an agent typed in GHL.
+pub async fn post_provider(client: &Client, base: &str, sandbox: &Sandbox, body: &Value) -> Response {
+    let body = body.to_string();
+    client
+        .post(format!("{base}/api/webhooks/ghl/provider-delivery"))
+        .header("X-GHL-Signature", sandbox.ghl.sign(body.as_bytes()))
+        .body(body)
+        .send()
+        .await
+        .unwrap()
+}
+
+/// The settings with which agents' texts have a provider.
+pub const PROVIDER: (&str, &str) = ("GHL_CONVERSATION_PROVIDER_ID", "provider1");
+
+/// What GHL delivers when an agent types a text to this number.
+pub fn typed(sandbox: &Sandbox, phone: &str, words: &str) -> Value {
+    sandbox.ghl.set_provider(PROVIDER.1, ProviderKind::Custom);
+    let contact = match sandbox.ghl.contact_by_phone(phone) {
+        Some(contact) => contact["id"].as_str().unwrap().to_owned(),
+        None => sandbox.ghl.add_contact(json!({"phone": phone})),
+    };
+    sandbox.ghl.agent_text(&contact, words).unwrap()
 }
 
 /// A call delivery: `event` is the wire name.

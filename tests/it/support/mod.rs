@@ -195,6 +195,8 @@ pub fn environment(sandbox: &Sandbox, data: &Path, changes: &[(&str, &str)]) -> 
         ("TEXTING_API_KEY", sandbox::texting::TOKEN.to_owned()),
         ("TEXTING_WEBHOOK_SECRET", TEXTING_SECRET.to_owned()),
         ("TEXTING_FROM_NUMBER", OUR_NUMBER.to_owned()),
+        // Tests run at any time of day.
+        ("TEXTING_QUIET_HOURS", "off".to_owned()),
         ("X_DF_JOBS_SECRET", JOBS_SECRET.to_owned()),
         ("DF_ADMIN_SECRET", ADMIN_SECRET.to_owned()),
         ("JOBS_RETRY_DELAY", "50ms".to_owned()),

@@ -60,8 +60,13 @@ pub fn url(config: &Config) -> String {
 
 /// Waits until a query answers so many rows.
 pub async fn settled(config: &Config, sql: &str, wanted: usize) {
+    settled_within(config, sql, wanted, PATIENCE).await;
+}
+
+/// The same, where much is to be done.
+pub async fn settled_within(config: &Config, sql: &str, wanted: usize, patience: Duration) {
     let watcher = connect(config).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + patience;
     while rows(&watcher, sql).await.len() != wanted {
         assert!(
             tokio::time::Instant::now() < deadline,
