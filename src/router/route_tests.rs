@@ -209,3 +209,32 @@ fn another_location_s_event_is_not_ours_whatever_it_says() {
 fn an_unknown_source_is_told_so() {
     assert_eq!(steps("fax", "x", json!({})), ["skip: Unknown source: fax"]);
 }
+
+#[test]
+fn only_a_stop_that_was_texted_to_us_may_be_confirmed() {
+    let mut rules = rules();
+    rules.stop_reply = Some("You are opted out.".to_owned());
+    let steps = |kind: &str, body: &str| -> Vec<String> {
+        let event = Event {
+            id: Uuid::nil(),
+            seq: 1,
+            table: EventTable::Texting,
+            source: "texting".to_owned(),
+            event_type: kind.to_owned(),
+            entity_type: "message".to_owned(),
+            entity_id: "m1".to_owned(),
+            payload: json!({"type": kind, "message": {"id": "m1", "from": "+16195550111", "to": "+18585550100", "body": body}}),
+            received_at: DateTime::UNIX_EPOCH,
+            attempts: 0,
+        };
+        route(&event, &rules).into_iter().map(name).collect()
+    };
+    let stop = "stop texting_to_ghl +16195550111";
+    let confirmed = ["confirm +16195550111 from +18585550100", stop];
+    assert_eq!(steps("message.received", "STOP"), confirmed);
+    assert_eq!(steps("optout.stop", "STOP"), [stop], "the vendor may have answered");
+    assert_eq!(
+        steps("message.received", "START"),
+        ["start texting_to_ghl +16195550111"]
+    );
+}

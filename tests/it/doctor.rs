@@ -98,7 +98,10 @@ impl Visit {
 #[tokio::test]
 async fn where_nothing_is_wrong_the_doctor_says_so_and_writes_nothing() {
     let scene = Scene::new().await;
+    // The other tests switch them off, and are told so.
     let visit = scene.doctor(&[]).await;
+    visit.line("warning", "settings", "texting.quiet_hours is off");
+    let visit = scene.doctor(&[("TEXTING_QUIET_HOURS", "state")]).await;
     assert_eq!((visit.code, visit.problems().len()), (0, 0), "{visit:#?}");
     visit.line("ok", "settings", "none contradicts another");
     visit.line("ok", "database", "answered in");
