@@ -189,7 +189,7 @@ async fn every_sample_is_understood_and_has_its_stated_effect() {
         // The samples share ids and people.
         app.execute(
             "DELETE FROM texting_webhook_events; DELETE FROM sync_log; DELETE FROM effects;
-             DELETE FROM message_mappings; DELETE FROM optout_blocks; DELETE FROM optout_registry",
+             DELETE FROM message_mappings; DELETE FROM optout_blocks; DELETE FROM optout_registry; DELETE FROM optout_history",
         )
         .await;
         assert!(counter.take(vendor, &body(&path)).await.is_some(), "{name}");
