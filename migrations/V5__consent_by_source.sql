@@ -5,6 +5,37 @@
 -- Who decided, where a person did; a second person's name where two had to agree.
 ALTER TABLE optout_history ADD COLUMN decided_by text;
 
+-- A number typed or imported by hand is looked up in E.164, however it was written. What is no number of North America
+-- needs its country code.
+CREATE FUNCTION e164(typed text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+SELECT CASE WHEN typed ~ '^\s*\+' THEN '+' || digits
+            WHEN digits ~ '^[2-9][0-9]{9}$' THEN '+1' || digits
+            WHEN digits ~ '^1[2-9][0-9]{9}$' THEN '+' || digits
+            ELSE typed END
+  FROM (SELECT regexp_replace(typed, '[^0-9]', '', 'g')) AS d(digits) $$;
+CREATE FUNCTION normalise_typed_number() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.phone_number := e164(NEW.phone_number);
+    RETURN NEW;
+END $$;
+UPDATE optout_registry known SET status = 'opted_out', source = typed.source, reason = typed.reason
+  FROM optout_registry typed
+ WHERE typed.phone_number <> known.phone_number AND e164(typed.phone_number) = known.phone_number
+   AND typed.status = 'opted_out' AND known.status = 'opted_in';
+UPDATE optout_registry typed SET phone_number = e164(phone_number)
+ WHERE e164(phone_number) <> phone_number
+   AND id = (SELECT id FROM optout_registry same WHERE e164(same.phone_number) = e164(typed.phone_number)
+              ORDER BY same.phone_number = e164(same.phone_number) DESC, same.status DESC, id LIMIT 1);
+CREATE TRIGGER optout_registry_e164 BEFORE INSERT OR UPDATE OF phone_number ON optout_registry
+    FOR EACH ROW WHEN (NEW.phone_number !~ '^\+[0-9]{8,17}$') EXECUTE FUNCTION normalise_typed_number();
+
+-- A number that somebody set to opted_out by hand after its own block was lifted.
+INSERT INTO optout_history (phone_number, cause, action, source, reason, occurred_at)
+SELECT r.phone_number, 'manual', 'block', r.source, r.reason, r.last_event_at FROM optout_registry r
+ WHERE r.status = 'opted_out' AND EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = r.phone_number)
+   AND NOT EXISTS (SELECT 1 FROM optout_blocks b WHERE b.phone_number = r.phone_number AND b.active)
+ON CONFLICT (phone_number, cause, action, source, occurred_at) DO NOTHING;
+
 -- Blocks adopted from rows typed by hand were not in the history yet.
 INSERT INTO optout_history (phone_number, cause, action, source, reason, occurred_at)
 SELECT phone_number, cause, 'block', source, reason, changed_at FROM optout_blocks WHERE active

@@ -1,7 +1,5 @@
 //! How `optout` prints what it found: lines for people, times in UTC.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -59,8 +57,12 @@ pub(super) fn shown(number: &Shown) -> String {
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Into memory: it cannot fail.
-    writeln!(out, "{text}").ok();
+    // What others wrote must not steer the operator's screen, nor look like a line of ours.
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    out.push_str(&text.to_string().replace(steers, " "));
+    out.push('\n');
 }
 
 fn of_block(block: &Block, history: &[Past]) -> String {

@@ -95,8 +95,9 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         if let Some(wait) = self.retry_after {
-            // A part of a second is a second: zero would mean "at once".
-            answer.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+            // A part of a second is a second: who comes back before it is over is refused again.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.insert_header((RETRY_AFTER, seconds.max(1)));
         }
         let mut body = json!({
             "type": "about:blank",

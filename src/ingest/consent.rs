@@ -97,9 +97,25 @@ pub(super) fn of_texting(delivery: &texting::Delivery, own: &[Phone], now: DateT
         }
         // The report of an opt-out is about its number, whichever side names it.
         texting::Kind::OptOutStop | texting::Kind::OptOutStart => from_text(body, delivery.signal, "texting", at),
-        _ if inbound && !delivery.is_piece() => from_text(body, delivery.signal, "texting", at),
+        _ if inbound && !delivery.is_piece() => {
+            let said = from_text(body, delivery.signal, "texting", at);
+            if delivery.unsigned { doubted(said) } else { said }
+        }
         _ => Vec::new(),
     }
+}
+
+/// Whoever learns the address of a vendor that signs nothing can write a START
+/// there: a person of ours reads it first (vendors/texting.md 2.1).
+fn doubted(said: Vec<Said>) -> Vec<Said> {
+    let (lifts, mut said): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| said.action == Move::Lift);
+    said.extend(lifts.into_iter().take(1).map(|start| Said {
+        cause: Cause::PendingReview,
+        action: Move::Block,
+        reason: "unsigned_start",
+        ..start
+    }));
+    said
 }
 
 /// A STOP of which nobody knows who wrote it to whom: it counts for the sender it

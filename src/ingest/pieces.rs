@@ -33,12 +33,17 @@ pub(super) async fn join<C: GenericClient>(transaction: &C, events: &mut [Prepar
     };
     pieces::lock(transaction, &texts).await?;
     let stored = pieces::around(transaction, &texts, from, to).await?;
-    let (mut known, mut joined) = (Vec::new(), HashSet::new());
+    let (mut known, mut joined, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
     for piece in stored {
+        seen.insert(piece.dedupe_key);
         joined.extend(joined_by(&piece.payload));
         known.extend(read(&piece.payload, piece.entity_id, piece.id.to_string()));
     }
     for event in events.iter_mut().filter(|event| event.is_piece) {
+        // A repeat will not be stored: nothing can be joined with it.
+        if !seen.insert(event.row.dedupe_key.clone()) {
+            continue;
+        }
         let Ok(mut payload) = serde_json::from_str::<Value>(&event.row.payload) else {
             continue;
         };

@@ -15,7 +15,7 @@ use super::pieces;
 use crate::domain::{AlowareContactId, EventTable, GhlContactId, Phone, Source};
 use crate::store::ingest::{NewEvent, insert, insert_within};
 use crate::store::spool::{Record, Spool};
-use crate::store::{Db, StoreError, contact_mappings, within};
+use crate::store::{Db, StoreError, contact_mappings, opt_outs, within};
 use crate::wire::texting::UNREADABLE;
 
 /// How long one commit may take; its outcome is unknown then.
@@ -104,6 +104,14 @@ impl Tables {
         };
         let key = event.row.dedupe_key.clone();
         let acknowledged = matches!(promise, Promise::Given);
+        if let Err(error) = self.record_consent(event).await {
+            tracing::error!(%error, event.id = %event.row.id, "what a refused delivery says of consent was not recorded");
+            if acknowledged {
+                return Err(refusal);
+            }
+            outcome.lost.insert(key);
+            return Ok(());
+        }
         match self.spool.set_aside(record(event), acknowledged).await {
             Ok(()) => {
                 metrics::counter!("deliveries_set_aside_total").increment(1);
@@ -116,6 +124,18 @@ impl Tables {
                 }
                 outcome.lost.insert(key);
             }
+        }
+        Ok(())
+    }
+
+    /// A STOP holds even if its delivery cannot be stored.
+    async fn record_consent(&self, event: &Prepared) -> Result<(), StoreError> {
+        if event.row.consent.is_empty() {
+            return Ok(());
+        }
+        let mut client = self.db.client().await?;
+        for change in &event.row.consent {
+            opt_outs::record(&mut client, change).await?;
         }
         Ok(())
     }

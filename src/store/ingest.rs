@@ -49,6 +49,10 @@ pub struct NewEvent {
     pub quarantine: Option<&'static str>,
 }
 
+const FIRST_RECEIVED: &str = "
+SELECT received_at FROM webhook_events WHERE dedupe_key = $1
+UNION ALL SELECT received_at FROM texting_webhook_events WHERE dedupe_key = $1 LIMIT 1";
+
 /// Stores a batch of deliveries. Public for tests that look at its plan.
 pub const INSERT: &str = "
 WITH input AS MATERIALIZED (
@@ -115,6 +119,10 @@ pub async fn insert_within<C: GenericClient>(
     batch: &[&NewEvent],
     repeats: &[&NewEvent],
 ) -> Result<Vec<String>, StoreError> {
+    // Numbers before lanes, as whoever decides by hand has them.
+    let events = || batch.iter().chain(repeats);
+    let phones: Vec<&str> = events().flat_map(|e| &e.consent).map(|c| c.phone.as_str()).collect();
+    opt_outs::lock(transaction, &phones).await?;
     let stored = insert_rows(transaction, batch).await?;
     for event in batch {
         if let (Some(reason), true) = (event.quarantine, stored.contains(&event.dedupe_key)) {
@@ -123,19 +131,20 @@ pub async fn insert_within<C: GenericClient>(
     }
     let changes = applicable(transaction, batch.iter().chain(repeats).copied(), &stored).await?;
     if !changes.is_empty() {
-        opt_outs::apply(transaction, &changes).await?;
+        opt_outs::apply(transaction, &changes.iter().collect::<Vec<_>>()).await?;
     }
     Ok(stored)
 }
 
 /// The consent events to apply. A block holds even when its delivery is a
 /// repeat: a bug in telling repeats must not lose a STOP. A lift, and what may be
-/// our own write coming back, counts only once.
-async fn applicable<'a, C: GenericClient>(
+/// our own write coming back, counts only once. A repeat tells of the moment at which
+/// the first delivery came, if its vendor tells no time.
+async fn applicable<C: GenericClient>(
     client: &C,
-    batch: impl Iterator<Item = &'a NewEvent>,
+    batch: impl Iterator<Item = &NewEvent>,
     stored: &[String],
-) -> Result<Vec<&'a ConsentChange>, StoreError> {
+) -> Result<Vec<ConsentChange>, StoreError> {
     let mut changes = Vec::new();
     for event in batch {
         let new = stored.contains(&event.dedupe_key);
@@ -145,12 +154,23 @@ async fn applicable<'a, C: GenericClient>(
                 Some(_) => true,
                 None => false,
             };
-            if !own && (new || change.action == Move::Block) {
-                changes.push(change);
+            if own || !(new || change.action == Move::Block) {
+                continue;
             }
+            let mut change = change.clone();
+            if !new && change.occurred_at == event.received_at {
+                change.occurred_at = first_received(client, event).await?;
+            }
+            changes.push(change);
         }
     }
     Ok(changes)
+}
+
+async fn first_received<C: GenericClient>(client: &C, repeat: &NewEvent) -> Result<DateTime<Utc>, StoreError> {
+    let statement = client.prepare_cached(FIRST_RECEIVED).await?;
+    let first = client.query_opt(&statement, &[&repeat.dedupe_key]).await?;
+    Ok(first.map_or(repeat.received_at, |row| row.get(0)))
 }
 
 async fn insert_rows<C: GenericClient>(client: &C, batch: &[&NewEvent]) -> Result<Vec<String>, StoreError> {

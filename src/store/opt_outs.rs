@@ -70,10 +70,9 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     let deciders: Vec<Option<&str>> = changes.iter().map(|c| c.decided_by.as_deref()).collect();
     let times: Vec<DateTime<Utc>> = changes.iter().map(|c| c.occurred_at).collect();
 
-    for text in [LOCK, ADOPT] {
-        let statement = client.prepare_cached(text).await?;
-        client.execute(&statement, &[&phones]).await?;
-    }
+    lock(client, &phones).await?;
+    let adopt = client.prepare_cached(ADOPT).await?;
+    client.execute(&adopt, &[&phones]).await?;
     let history = client.prepare_cached(HISTORY).await?;
     client
         .execute(
@@ -87,6 +86,16 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
         let statement = client.prepare_cached(text).await?;
         client.execute(&statement, &[&phones]).await?;
     }
+    Ok(())
+}
+
+/// Holds the locks of these numbers to the transaction's end.
+///
+/// # Errors
+/// Any statement failure.
+pub(super) async fn lock<C: GenericClient>(client: &C, phones: &[&str]) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(LOCK).await?;
+    client.execute(&statement, &[&phones]).await?;
     Ok(())
 }
 

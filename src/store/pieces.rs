@@ -17,7 +17,7 @@ const LOCK: &str = "
 SELECT pg_advisory_xact_lock(hashtextextended(e, 1)) FROM (SELECT DISTINCT e FROM unnest($1::text[]) e ORDER BY e) s";
 
 const AROUND: &str = "
-SELECT id, entity_id, received_at, payload_json::text FROM texting_webhook_events
+SELECT id, entity_id, received_at, payload_json::text, dedupe_key FROM texting_webhook_events
  WHERE entity_id = ANY ($1) AND received_at BETWEEN $2 AND $3 ORDER BY seq";
 
 /// One stored piece.
@@ -31,6 +31,8 @@ pub struct StoredPiece {
     pub received_at: DateTime<Utc>,
     /// The event's payload.
     pub payload: Value,
+    /// What makes a redelivery the same one.
+    pub dedupe_key: String,
 }
 
 /// Holds the texts of these ids to the transaction's end.
@@ -64,6 +66,7 @@ pub async fn around<C: GenericClient>(
             received_at: row.get(2),
             // What we cannot read is no piece that we stored.
             payload: serde_json::from_str(row.get(3)).ok()?,
+            dedupe_key: row.get(4),
         })
     });
     Ok(pieces.collect())

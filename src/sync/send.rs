@@ -166,6 +166,11 @@ async fn clear_and_record(
     let reason = refusal.as_ref().map(Refusal::record);
     outbound_messages::open(&transaction, &opened, reason.as_deref()).await?;
     transaction.commit().await.map_err(StoreError::from)?;
+    if cleared.is_ok() && !desk.spool.is_empty() {
+        // PostgreSQL went away during the commit, and a STOP was answered meanwhile.
+        outbound_messages::close(&client, id, "failed", Some("a STOP may wait in the spool"), None).await?;
+        return Err(SendFailure::behind_a_spool());
+    }
     cleared.map_err(held)
 }
 

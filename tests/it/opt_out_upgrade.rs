@@ -14,7 +14,8 @@ const BEFORE: [&str; 4] = [
 const UPGRADE: &str = include_str!("../../migrations/V5__consent_by_source.sql");
 
 /// One number each: a plain STOP; a STOP that another channel's START had lifted; a
-/// STOP and START of the sending channel; a row typed by hand and adopted.
+/// STOP and START of the sending channel; a row typed by hand and adopted; a lifted DNC; a
+/// row typed by hand; one typed over a STOP that START had lifted; one in another spelling.
 const KNOWN: &str = "
 INSERT INTO optout_history (phone_number, cause, action, source, reason, occurred_at) VALUES
   ('+16195550101', 'consumer_stop', 'block', 'texting', 'STOP', '2026-11-02 17:00Z'),
@@ -22,19 +23,24 @@ INSERT INTO optout_history (phone_number, cause, action, source, reason, occurre
   ('+16195550102', 'consumer_stop', 'lift', 'aloware', 'START', '2026-11-02 18:00Z'),
   ('+16195550103', 'consumer_stop', 'block', 'aloware', 'STOP', '2026-11-02 17:00Z'),
   ('+16195550103', 'consumer_stop', 'lift', 'texting', 'START', '2026-11-02 18:00Z'),
+  ('+16195550107', 'consumer_stop', 'block', 'texting', 'STOP', '2026-11-02 17:00Z'),
+  ('+16195550107', 'consumer_stop', 'lift', 'texting', 'START', '2026-11-02 18:00Z'),
   ('+16195550105', 'voice_dnc', 'lift', 'aloware', 'DNC Removed', '2026-11-02 18:00Z');
 INSERT INTO optout_blocks (phone_number, cause, active, source, reason, changed_at) VALUES
   ('+16195550101', 'consumer_stop', true, 'texting', 'STOP', '2026-11-02 17:00Z'),
   ('+16195550102', 'consumer_stop', false, 'aloware', 'START', '2026-11-02 18:00Z'),
   ('+16195550103', 'consumer_stop', false, 'texting', 'START', '2026-11-02 18:00Z'),
   ('+16195550104', 'manual', true, 'import', 'list', '2026-11-02 17:00Z'),
+  ('+16195550107', 'consumer_stop', false, 'texting', 'START', '2026-11-02 18:00Z'),
   ('+16195550105', 'voice_dnc', false, 'aloware', 'DNC Removed', '2026-11-02 18:00Z');
 INSERT INTO optout_registry (phone_number, status, source, reason, last_event_at) VALUES
   ('+16195550101', 'opted_out', 'texting', 'STOP', '2026-11-02 17:00Z'),
   ('+16195550102', 'opted_in', 'aloware', 'START', '2026-11-02 18:00Z'),
   ('+16195550103', 'opted_in', 'texting', 'START', '2026-11-02 18:00Z'),
   ('+16195550104', 'opted_out', 'import', 'list', '2026-11-02 17:00Z'),
-  ('+16195550106', 'opted_out', 'psql', 'typed', '2026-11-02 17:00Z');";
+  ('+16195550106', 'opted_out', 'psql', 'typed', '2026-11-02 17:00Z'),
+  ('+16195550107', 'opted_out', 'psql', 'letter', '2026-11-02 18:00Z'),
+  ('(619) 555-0108', 'opted_out', 'psql', 'typed', '2026-11-02 17:00Z');";
 
 #[tokio::test]
 async fn who_was_blocked_stays_blocked_and_what_another_channel_had_lifted_blocks_again() {
@@ -51,7 +57,7 @@ async fn who_was_blocked_stays_blocked_and_what_another_channel_had_lifted_block
     client.batch_execute(UPGRADE).await.unwrap();
     let blocks = query::rows(
         &client,
-        "SELECT right(phone_number, 1) AS number, cause, source, active, lifted_by FROM optout_blocks ORDER BY phone_number",
+        "SELECT right(phone_number, 1) AS number, cause, source, active, lifted_by FROM optout_blocks ORDER BY phone_number, cause",
     )
     .await;
     let block = |number: &str, cause: &str, source: &str, lifted_by: Option<&str>| json!({"number": number, "cause": cause, "source": source, "active": lifted_by.is_none(), "lifted_by": lifted_by});
@@ -62,10 +68,14 @@ async fn who_was_blocked_stays_blocked_and_what_another_channel_had_lifted_block
             block("2", "consumer_stop", "texting", None),
             block("3", "consumer_stop", "aloware", Some("texting")),
             block("4", "manual", "import", None),
+            block("7", "consumer_stop", "texting", Some("texting")),
+            block("7", "manual", "psql", None),
         ]
     );
-    let out = "SELECT right(phone_number, 1) AS number FROM optout_registry WHERE status = 'opted_out' ORDER BY 1";
-    let numbers: Vec<_> = ["1", "2", "4", "6"].map(|number| json!({"number": number})).into();
+    let out = "SELECT right(phone_number, 1) AS number FROM optout_registry WHERE status = 'opted_out' AND phone_number LIKE '+1619555010_' ORDER BY 1";
+    let numbers: Vec<_> = ["1", "2", "4", "6", "7", "8"]
+        .map(|number| json!({"number": number}))
+        .into();
     assert_eq!(query::rows(&client, out).await, numbers);
     let adopted = "SELECT cause, source FROM optout_history WHERE phone_number = '+16195550104'";
     assert_eq!(

@@ -33,6 +33,8 @@ enum Ended {
     NotJson,
     /// Its sender was not proved; why, is for the log.
     Unproved(&'static str),
+    /// It was signed by its sender, and not now.
+    Stale,
     /// Its body was not read to the end.
     Body(BodyError),
 }
@@ -50,6 +52,11 @@ impl Ended {
             Self::Ignored => done(&json!({"success": true, "ignored": true})),
             Self::NotJson => plain(StatusCode::BAD_REQUEST, "Invalid JSON"),
             Self::Body(error) => plain(error.status(), &error.to_string()),
+            Self::Stale => {
+                metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
+                tracing::warn!(%source, "webhook refused: signed more than five minutes off; is the clock right?");
+                plain(StatusCode::SERVICE_UNAVAILABLE, "Try again later")
+            }
             Self::Unproved(why) => {
                 metrics::counter!("http_refused_total", "reason" => "webhook").increment(1);
                 tracing::warn!(%source, why, "webhook refused: not authentic");

@@ -147,8 +147,13 @@ async fn events(
     }
 }
 
+/// What is authentic and signed at another time, or our clock is wrong: some vendors
+/// would drop what they hear a 4xx of, and a STOP with it.
 fn refused(vendor: TextingVendor, refusal: Refusal) -> Ended {
     let reason = refusal.as_str();
     metrics::counter!("texting_refused_total", "vendor" => vendor.as_str(), "reason" => reason).increment(1);
+    if refusal == Refusal::Stale {
+        return Ended::Stale;
+    }
     Ended::Unproved(reason)
 }

@@ -37,7 +37,7 @@ fn event(event: &Value) -> Option<Notice<'_>> {
         Some(word) if status(word).is_some() => {
             let moved = status(word).map(|status| Notice::moved_on(status, event));
             Notice {
-                signal: (error.as_deref() == Some(OPTED_OUT)).then_some(VendorSignal::Stop),
+                signal: (error.as_deref() == Some(OPTED_OUT) && word == "failed").then_some(VendorSignal::Stop),
                 error,
                 ..moved?
             }

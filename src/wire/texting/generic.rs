@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::notice::DIALECT;
 use super::{Delivery, Kind, Part, UNREADABLE, status};
-use crate::domain::{Entity, Phone, PhoneHint, TextDirection, TextStatus, VendorSignal};
+use crate::domain::{Entity, Phone, PhoneHint, TextDirection, TextStatus, TextingVendor, VendorSignal};
 use crate::wire::json;
 
 /// The event name; `unknown` when the body has none.
@@ -79,6 +79,7 @@ impl Delivery {
             error_code,
             part: if made_here { part(message) } else { None },
             joined: super::notice::texts(json::array(payload, &["joined.events"]), "id"),
+            unsigned: json::text(payload, &[DIALECT]).as_deref() == Some(TextingVendor::SimpleTexting.as_str()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! MessageBird, the API before Bird: an inbound text has every value twice, under
-//! different names; a status comes as a GET.
+//! different names; a status comes as a GET. And Bird's own envelope, which names our
+//! side by a connector instead of a number.
 
 use serde_json::Value;
 
@@ -12,6 +13,9 @@ use crate::wire::json::{array, text};
 const OPTED_OUT: &str = "103";
 
 pub(super) fn read(request: &Value) -> Option<Vec<Notice<'_>>> {
+    if let Some(payload) = request.get("payload").filter(|payload| payload.is_object()) {
+        return of_bird(request, payload);
+    }
     let fields = &flat(request)?;
     let id = text(fields, &["id", "message_id"]);
     let to = text(fields, &["recipient", "receiver"]);
@@ -30,6 +34,26 @@ pub(super) fn read(request: &Value) -> Option<Vec<Notice<'_>>> {
         id,
         from: Party::international(from),
         to: Party::international(to),
+        ..notice
+    }])
+}
+
+fn of_bird<'p>(request: &'p Value, payload: &Value) -> Option<Vec<Notice<'p>>> {
+    let name = text(request, &["event"])?;
+    let notice = if name.ends_with(".inbound") {
+        Notice {
+            from: Party::international(text(payload, &["sender.contact.identifierValue"])),
+            body: text(payload, &["body.text.text"]),
+            ..Notice::received(request)
+        }
+    } else {
+        let told = text(payload, &["status"]).and_then(|word| status(&word));
+        let moved = told.map(|status| Notice::moved_on(status, request));
+        moved.unwrap_or_else(|| Notice::other(&name, request))
+    };
+    Some(vec![Notice {
+        id: text(payload, &["id"]),
+        at: time(payload, &["createdAt"]),
         ..notice
     }])
 }

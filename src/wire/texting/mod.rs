@@ -1,6 +1,6 @@
 //! The texting vendors' webhooks: ten dialects in, one shape out. What is stored
-//! of an event is the seed's shape ([`generic`]); for every other vendor it is made
-//! here ([`Notice`]), so that whoever reads a row need not know who sent it.
+//! of an event is the seed's shape (`generic`); for every other vendor it is made
+//! here (`Notice`), so that whoever reads a row need not know who sent it.
 
 mod bandwidth;
 #[cfg(test)]
@@ -98,6 +98,8 @@ pub struct Delivery {
     pub part: Option<Part>,
     /// It is the piece that completed its text: the events of all pieces.
     pub joined: Vec<String>,
+    /// Its vendor signs nothing, so that its word alone lets nobody in again.
+    pub unsigned: bool,
 }
 
 impl Delivery {

@@ -44,7 +44,8 @@ fn inbound<'p>(notice: Notice<'p>, request: &Value) -> Notice<'p> {
         id: text(request, &["id"]),
         from: Party::international(text(request, &["from"])),
         to: Party::international(text(request, &["to"])),
-        at: time(request, &["sent_at", "received_at"]),
+        // The operator's clock, or the phone's, would put a STOP before an earlier START.
+        at: time(request, &["received_at", "sent_at"]),
         ..notice
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::notice::{Notice, Party, texts, time};
 use super::status::status;
-use crate::domain::{Phone, TextDirection, VendorSignal};
+use crate::domain::{Phone, TextDirection, TextStatus, VendorSignal};
 use crate::wire::json::{array, at, scalar, text};
 
 /// The recipient has sent STOP to us before.
@@ -73,7 +73,9 @@ fn outbound<'p>(name: &str, payload: &Value, recipient: Option<&Value>, request:
             ..Notice::other(name, request)
         },
     };
-    let codes = texts(array(payload, &["errors"]), "code");
+    // The errors are those of the recipients it failed for, and of nobody else in a group.
+    let failed = status(&told).is_none_or(TextStatus::is_failure);
+    let codes = texts(array(payload, &["errors"]).filter(|_| failed), "code");
     if codes.iter().any(|code| code == BLOCKED_BY_STOP) {
         notice.signal = Some(VendorSignal::Stop);
         notice.error = Some(BLOCKED_BY_STOP.to_owned());

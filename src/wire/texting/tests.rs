@@ -63,7 +63,7 @@ fn telnyx_tells_of_each_recipient_and_of_its_own_stop() {
         "errors": [{"code": "40008"}, {"code": 40300}],
         "to": [{"phone_number": "+16195550111", "status": "delivered"}, {"phone_number": "+16195550112", "status": "sending_failed"}]});
     let wanted = [
-        "message.delivered m4 +18585550123>+16195550111 40300 stop",
+        "message.delivered m4 +18585550123>+16195550111",
         "message.failed m4#2 +18585550123>+16195550112 40300 stop",
     ];
     assert_eq!(told(vendor, telnyx("message.finalized", finalized)), wanted);
