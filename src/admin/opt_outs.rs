@@ -13,7 +13,7 @@ use crate::domain::{Cause, Move, Phone, mask};
 use crate::ingest::decided;
 use crate::store::opt_out_views::{self, Block, Effective, Past, Told};
 use crate::store::reviews::Waiting;
-use crate::store::{Db, StoreError, audit, opt_outs, outbound_messages, reviews};
+use crate::store::{Db, StoreError, audit, opt_outs, reviews};
 use crate::wire::decision::By;
 
 /// The desk, and who sits at it.
@@ -152,7 +152,7 @@ impl OptOuts {
     pub async fn decide(&self, phone: &Phone, choice: Choice, grounds: &Grounds) -> Result<(), AdminError> {
         let mut client = self.db.client().await?;
         let change = client.transaction().await.map_err(StoreError::from)?;
-        outbound_messages::lock_number(&change, phone).await?;
+        opt_outs::lock(&change, [phone]).await?;
         let waiting = reviews::of(&change, phone).await?;
         if waiting.is_empty() {
             return Err(AdminError::Nothing("No text of this number waits for a decision"));
@@ -199,7 +199,7 @@ impl OptOuts {
     async fn change(&self, phone: &Phone, cause: Cause, action: Move, grounds: &Grounds) -> Result<(), AdminError> {
         let mut client = self.db.client().await?;
         let change = client.transaction().await.map_err(StoreError::from)?;
-        outbound_messages::lock_number(&change, phone).await?;
+        opt_outs::lock(&change, [phone]).await?;
         let active = opt_outs::active_causes(&change, phone).await?.contains(&cause);
         if action == Move::Lift && !active {
             return Err(AdminError::Nothing("This cause does not block the number"));

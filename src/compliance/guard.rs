@@ -10,7 +10,7 @@ use super::places::is_textable;
 use super::quiet_hours::{Law, closed_until};
 use crate::domain::{Cause, Phone};
 use crate::store::send_guard::{self, Question};
-use crate::store::{StoreError, outbound_messages};
+use crate::store::{StoreError, opt_outs};
 
 /// Proof that a number was checked against the registry just now. The texting
 /// client sends to nothing else.
@@ -175,7 +175,7 @@ pub async fn clear<C: GenericClient>(
     policy: &Policy,
     wanted: Wanted<'_>,
 ) -> Result<Answer, StoreError> {
-    outbound_messages::lock_number(transaction, wanted.to).await?;
+    opt_outs::lock(transaction, [wanted.to]).await?;
     let (limit, period) = policy.per_recipient;
     let question = Question {
         phone: wanted.to,
@@ -234,7 +234,7 @@ pub async fn clear_stop_reply<C: GenericClient>(
     fresh: Duration,
     daemon: Uuid,
 ) -> Result<Option<Cleared>, StoreError> {
-    outbound_messages::lock_number(transaction, to).await?;
+    opt_outs::lock(transaction, [to]).await?;
     let first = send_guard::is_first_stop(transaction, to, stopped_at, fresh, daemon).await?;
     Ok((first && is_textable(to)).then(|| Cleared::checked(to.clone())))
 }

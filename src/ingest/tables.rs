@@ -194,7 +194,7 @@ fn report(events: &[Prepared], new: &HashSet<String>) {
             tracing::warn!(event.id = %row.id, reason, "a text was set aside");
         }
         if row.table == EventTable::Texting && row.event_type == UNREADABLE {
-            metrics::counter!("texting_requests_unreadable_total").increment(1);
+            metrics::counter!("texting_unreadable_total").increment(1);
             tracing::warn!(event.id = %row.id, "the texting vendor's request could not be read");
         }
     }

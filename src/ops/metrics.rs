@@ -133,10 +133,6 @@ fn describe_texts() {
         "Texts set aside because nothing tells who wrote them to whom"
     );
     describe_counter!(
-        "texting_requests_unreadable_total",
-        "Authentic requests of the texting vendor that its dialect does not explain"
-    );
-    describe_counter!(
         "texts_refused_total",
         "Texts the guard refused, or the vendor as opted out, by reason"
     );
@@ -159,7 +155,7 @@ fn describe_requests() {
     );
     describe_counter!(
         "texting_unreadable_total",
-        "Authentic texting deliveries that are neither JSON nor a form, stored as they came"
+        "Authentic texting deliveries that are neither JSON nor a form, or that the vendor's dialect does not explain; stored as they came"
     );
     describe_counter!(
         "texting_files_ignored_total",
@@ -235,7 +231,7 @@ fn describe() {
         "lanes_fenced_total",
         "events_stored_total",
         "texts_quarantined_total",
-        "texting_requests_unreadable_total",
+        "texting_unreadable_total",
     ] {
         counter!(silent).absolute(0);
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::compliance::reviews::due;
 use crate::domain::{Move, Phone};
 use crate::ingest::decided::{self, Grounds};
-use crate::store::{Db, StoreError, outbound_messages, reviews};
+use crate::store::{Db, StoreError, opt_outs, reviews};
 use crate::wire::decision::By;
 
 /// Stops every number whose oldest undecided text is due by `now`; answers how many.
@@ -32,7 +32,7 @@ pub async fn run(db: &Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
 async fn stop(db: &Db, phone: &Phone, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let mut client = db.client().await?;
     let transaction = client.transaction().await?;
-    outbound_messages::lock_number(&transaction, phone).await?;
+    opt_outs::lock(&transaction, [phone]).await?;
     let waiting = reviews::of(&transaction, phone).await?;
     if !waiting.iter().any(|text| due(text.recorded_at) <= now) {
         return Ok(false);

@@ -120,9 +120,8 @@ pub async fn insert_within<C: GenericClient>(
     repeats: &[&NewEvent],
 ) -> Result<Vec<String>, StoreError> {
     // Numbers before lanes, as whoever decides by hand has them.
-    let events = || batch.iter().chain(repeats);
-    let phones: Vec<&str> = events().flat_map(|e| &e.consent).map(|c| c.phone.as_str()).collect();
-    opt_outs::lock(transaction, &phones).await?;
+    let consent = batch.iter().chain(repeats).flat_map(|event| &event.consent);
+    opt_outs::lock(transaction, consent.map(|change| &change.phone)).await?;
     let stored = insert_rows(transaction, batch).await?;
     for event in batch {
         if let (Some(reason), true) = (event.quarantine, stored.contains(&event.dedupe_key)) {
@@ -131,7 +130,7 @@ pub async fn insert_within<C: GenericClient>(
     }
     let changes = applicable(transaction, batch.iter().chain(repeats).copied(), &stored).await?;
     if !changes.is_empty() {
-        opt_outs::apply(transaction, &changes.iter().collect::<Vec<_>>()).await?;
+        opt_outs::apply_locked(transaction, &changes.iter().collect::<Vec<_>>()).await?;
     }
     Ok(stored)
 }

@@ -16,10 +16,7 @@ SELECT pg_advisory_xact_lock(hashtextextended(p, 0)) FROM (SELECT DISTINCT p FRO
 // block of its own yet; as one, no other cause's lift can take it away.
 const ADOPT: &str = "
 INSERT INTO optout_history (phone_number, cause, action, source, reason, occurred_at)
-SELECT r.phone_number, 'manual', 'block', r.source, r.reason, r.last_event_at FROM optout_registry r
- WHERE r.phone_number = ANY ($1) AND r.status = 'opted_out'
-   AND NOT EXISTS (SELECT 1 FROM optout_blocks b
-                    WHERE b.phone_number = r.phone_number AND b.active AND b.cause <> 'pending_review')
+SELECT phone_number, 'manual', 'block', source, reason, last_event_at FROM optout_typed WHERE phone_number = ANY ($1)
 ON CONFLICT (phone_number, cause, action, source, occurred_at) DO NOTHING";
 
 const HISTORY: &str = "
@@ -41,13 +38,7 @@ ON CONFLICT (phone_number) DO UPDATE
    SET status = excluded.status, source = excluded.source, reason = excluded.reason,
        last_event_at = excluded.last_event_at, updated_at = now()";
 
-const CAUSES: &str = "
-SELECT DISTINCT cause FROM optout_blocks WHERE phone_number = $1 AND active
-UNION
-SELECT 'manual' FROM optout_registry r WHERE r.phone_number = $1 AND r.status = 'opted_out'
-   AND NOT EXISTS (SELECT 1 FROM optout_blocks b
-                    WHERE b.phone_number = $1 AND b.active AND b.cause <> 'pending_review')
-ORDER BY 1";
+const CAUSES: &str = "SELECT cause FROM optout_active WHERE phone_number = $1 ORDER BY 1";
 
 const LATEST: &str = "SELECT bool_or(active) FROM optout_blocks WHERE phone_number = $1 AND cause = $2";
 
@@ -58,6 +49,15 @@ const LATEST: &str = "SELECT bool_or(active) FROM optout_blocks WHERE phone_numb
 /// # Errors
 /// Any statement failure.
 pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> Result<(), StoreError> {
+    lock(client, changes.iter().map(|change| &change.phone)).await?;
+    apply_locked(client, changes).await
+}
+
+/// As [`apply`], where the caller holds the numbers' locks already.
+///
+/// # Errors
+/// Any statement failure.
+pub(super) async fn apply_locked<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> Result<(), StoreError> {
     // One order for all writers, so that two batches cannot deadlock.
     let mut changes = changes.to_vec();
     changes.sort_by(|a, b| (&a.phone, a.cause, a.occurred_at).cmp(&(&b.phone, b.cause, b.occurred_at)));
@@ -70,7 +70,6 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     let deciders: Vec<Option<&str>> = changes.iter().map(|c| c.decided_by.as_deref()).collect();
     let times: Vec<DateTime<Utc>> = changes.iter().map(|c| c.occurred_at).collect();
 
-    lock(client, &phones).await?;
     let adopt = client.prepare_cached(ADOPT).await?;
     client.execute(&adopt, &[&phones]).await?;
     let history = client.prepare_cached(HISTORY).await?;
@@ -89,11 +88,19 @@ pub async fn apply<C: GenericClient>(client: &C, changes: &[&ConsentChange]) -> 
     Ok(())
 }
 
-/// Holds the locks of these numbers to the transaction's end.
+/// Holds the locks of these numbers to the transaction's end: a STOP, a send and a
+/// decision about one number take turns.
 ///
 /// # Errors
 /// Any statement failure.
-pub(super) async fn lock<C: GenericClient>(client: &C, phones: &[&str]) -> Result<(), StoreError> {
+pub async fn lock<'p, C: GenericClient>(
+    client: &C,
+    phones: impl IntoIterator<Item = &'p Phone>,
+) -> Result<(), StoreError> {
+    let phones: Vec<&str> = phones.into_iter().map(Phone::as_str).collect();
+    if phones.is_empty() {
+        return Ok(());
+    }
     let statement = client.prepare_cached(LOCK).await?;
     client.execute(&statement, &[&phones]).await?;
     Ok(())

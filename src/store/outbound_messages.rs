@@ -12,8 +12,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), CASE WHEN $4 = 'refused' 
 const CLOSE: &str = "
 UPDATE outbound_messages SET state = $2, reason = $3, vendor_id = $4, finished_at = now()
  WHERE id = $1 AND state = 'sending'";
-// Held to the end of the transaction: a STOP and a send of one number take turns.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 const UNDER_WAY: &str = "
 SELECT EXISTS (SELECT 1 FROM outbound_messages WHERE to_number = ANY ($1) AND state = 'sending'
@@ -45,16 +43,6 @@ pub async fn latest<C: GenericClient>(
     let statement = client.prepare_cached(LATEST).await?;
     let row = client.query_opt(&statement, &[&correlation_id]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
-}
-
-/// Takes the number's lock until the caller's transaction ends.
-///
-/// # Errors
-/// Any statement failure.
-pub async fn lock_number<C: GenericClient>(client: &C, phone: &Phone) -> Result<(), StoreError> {
-    let statement = client.prepare_cached(LOCK).await?;
-    client.query_one(&statement, &[&phone.as_str()]).await?;
-    Ok(())
 }
 
 /// A text that somebody wants sent, as it is recorded.

@@ -44,11 +44,7 @@ pub struct Facts {
 // One round trip, index scans only. `now()` is the transaction's begin, before
 // the wait for the lock; a block that was committed meanwhile is seen all the same.
 const ASK: &str = "
-SELECT ARRAY(SELECT cause FROM optout_blocks WHERE phone_number = $1 AND active
-             UNION
-             SELECT 'manual' FROM optout_registry r WHERE r.phone_number = $1 AND r.status = 'opted_out'
-                AND NOT EXISTS (SELECT 1 FROM optout_blocks b
-                                 WHERE b.phone_number = $1 AND b.active AND b.cause <> 'pending_review')),
+SELECT ARRAY(SELECT cause FROM optout_active WHERE phone_number = $1 ORDER BY 1),
        EXISTS (SELECT 1 FROM message_mappings WHERE from_number = $1 AND direction = 'inbound'
                   AND created_at > clock_timestamp() - make_interval(secs => $2)),
        (SELECT created_at + make_interval(secs => $4) FROM outbound_messages

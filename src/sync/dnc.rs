@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::opt_out::record;
-use super::opt_out_ghl::{CALL_TAGS, take_tags};
+use super::opt_out_ghl::CALL_TAGS;
 use super::person::{Someone, asked_for, find_or_create, mapped};
 use super::{Desk, Flowed, Ledger, tags};
 use crate::domain::{Cause, ConsentChange, Entity, Event, Failure, Flow, LogEntry, Move, Phone, Source};
@@ -66,7 +66,7 @@ pub async fn aloware_to_ghl(desk: &Desk, ledger: &mut Ledger<'_>, delivery: &Del
             opt_out_deliveries::waive(&client, event.id, None, UNMAPPED).await?;
             return skipped(UNMAPPED);
         };
-        take_tags(desk, ledger, &mapping.ghl, &step, &tags).await?;
+        tags::take(desk, ledger, &mapping.ghl, &step, &tags).await?;
         (mapping.ghl, "opted_in")
     };
     let proof = match on {

@@ -95,7 +95,7 @@ pub(super) async fn unmark(
             .map_err(|e| notes::gone(e, contact))?;
         ledger.confirm(&intent, Some(contact.to_string()), None);
     }
-    take_tags(desk, ledger, contact, &format!("{step}:tags"), &marks.tags).await?;
+    tags::take(desk, ledger, contact, &format!("{step}:tags"), &marks.tags).await?;
     Ok(json!({"contact": contact.as_str(), "doNotDisturb": [], "tagsRemoved": marks.tags}))
 }
 
@@ -106,31 +106,4 @@ fn text_echo(contact: &GhlContactId, blocked: bool) -> Echo {
         fingerprint: echo::text_dnd(blocked),
         replaces: echo::text_dnd(!blocked),
     }
-}
-
-/// Removes tags; removing what is not there is harmless.
-pub(super) async fn take_tags(
-    desk: &Desk,
-    ledger: &mut Ledger<'_>,
-    contact: &GhlContactId,
-    step: &str,
-    tags: &[String],
-) -> Result<(), Failure> {
-    let echoes: Vec<Echo> = tags
-        .iter()
-        .map(|tag| Echo {
-            vendor: "ghl",
-            entity_id: contact.to_string(),
-            fingerprint: echo::tag_removed(tag),
-            replaces: echo::tag_added(tag),
-        })
-        .collect();
-    let (_, intent) = ledger.announce(step, &echoes).await?;
-    desk.vendors
-        .ghl
-        .remove_tags(&intent, contact, tags)
-        .await
-        .map_err(|e| notes::gone(e, contact))?;
-    ledger.confirm(&intent, Some(contact.to_string()), None);
-    Ok(())
 }

@@ -20,6 +20,29 @@ pub(super) async fn put(
     put_announced(desk, ledger, contact, tags, announced).await
 }
 
+/// Removes tags; removing what is not there is harmless.
+pub(super) async fn take(
+    desk: &Desk,
+    ledger: &mut Ledger<'_>,
+    contact: &GhlContactId,
+    step: &str,
+    tags: &[String],
+) -> Result<(), Failure> {
+    let opposites = echoes(contact, tags).into_iter().map(|added| Echo {
+        fingerprint: added.replaces,
+        replaces: added.fingerprint,
+        ..added
+    });
+    let (_, intent) = ledger.announce(step, &opposites.collect::<Vec<_>>()).await?;
+    desk.vendors
+        .ghl
+        .remove_tags(&intent, contact, tags)
+        .await
+        .map_err(|e| notes::gone(e, contact))?;
+    ledger.confirm(&intent, Some(contact.to_string()), None);
+    Ok(())
+}
+
 /// The webhooks that adding these tags will cause.
 pub(super) fn echoes(contact: &GhlContactId, tags: &[String]) -> Vec<Echo> {
     tags.iter()

@@ -140,7 +140,6 @@ async fn events(
                 return Err(Ended::Ping);
             }
             tracing::error!(vendor = %texting.vendor, "a delivery cannot be read; it is stored as it came");
-            metrics::counter!("texting_unreadable_total", "vendor" => texting.vendor.as_str()).increment(1);
             read(state, Source::Texting, &unreadable(&delivery))
         }
         outcome => outcome,
