@@ -46,7 +46,9 @@ impl Texting {
             | TextingVendor::Sinch
             | TextingVendor::Vonage
             | TextingVendor::Infobip
-            | TextingVendor::SimpleTexting => false,
+            | TextingVendor::SimpleTexting
+            | TextingVendor::Textmagic
+            | TextingVendor::ClickSend => false,
         }
     }
 }
@@ -82,7 +84,9 @@ fn proof(vendor: TextingVendor, item: &str) -> Result<TextingProof, String> {
         | TextingVendor::Plivo
         | TextingVendor::Vonage
         | TextingVendor::MessageBird
-        | TextingVendor::SimpleTexting => Ok(TextingProof::Shared(secret(item)?)),
+        | TextingVendor::SimpleTexting
+        | TextingVendor::Textmagic
+        | TextingVendor::ClickSend => Ok(TextingProof::Shared(secret(item)?)),
     }
 }
 

@@ -66,10 +66,20 @@ closed_set! {
         Infobip = "infobip",
         /// SimpleTexting v2.
         SimpleTexting = "simpletexting",
+        /// Textmagic v2, and its forms of before.
+        Textmagic = "textmagic",
+        /// ClickSend.
+        ClickSend = "clicksend",
     }
 }
 
 impl TextingVendor {
+    /// Whether nothing but the address proves the vendor, so that its word alone lets
+    /// nobody in again (vendors/texting.md 2.1).
+    pub const fn signs_nothing(self) -> bool {
+        matches!(self, Self::SimpleTexting | Self::Textmagic | Self::ClickSend)
+    }
+
     /// Whether the vendor confirms a STOP itself unless told otherwise
     /// (vendors/texting.md 3.4, 3.9).
     pub const fn answers_stop(self) -> bool {

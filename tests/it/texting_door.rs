@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use crate::support::{STANDARD_KEY, TestApp, post_standard};
 
@@ -97,6 +98,45 @@ async fn a_forged_delivery_stores_nothing_and_a_signed_one_is_stored() {
     }
     let rows = stored(&app).await;
     assert!(rows.len() == 1 && rows[0].contains("Is it still free?"), "{rows:?}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_generic_vendor_may_sign_its_body_instead_of_showing_the_secret() {
+    let app = TestApp::start_with(&[("TEXTING_WEBHOOK_SECRET", TOKEN)]).await;
+    let body = r#"{"type": "message.received", "message": {"id": "g-1", "from": "+16195550133", "to": "+18585550100", "body": "Hello"}}"#;
+    let code = |key: &str| {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    };
+    let post = |name: &str, value: &str, body: String| {
+        let request = request(&app, Method::POST, "").header(name, value);
+        request.header("content-type", "application/json").body(body)
+    };
+    let signed = code(TOKEN);
+    for forged in [
+        post("X-Texting-Signature", &code("another-token"), body.to_owned()),
+        post("X-Texting-Signature", &signed, body.replace("0133", "0134")),
+        post("X-Signature", &signed[..32], body.to_owned()),
+        post("X-Texting-Signature", TOKEN, body.to_owned()),
+        post("X-Texting-Secret", &signed, body.to_owned()),
+    ] {
+        assert_eq!(told(forged.send().await.unwrap()).await.0, 401);
+    }
+    assert!(stored(&app).await.is_empty());
+    for (name, value) in [
+        ("X-Texting-Signature", signed.as_str()),
+        ("X-Signature", &signed),
+        ("X-Texting-Secret", TOKEN),
+    ] {
+        assert_eq!(
+            told(post(name, value, body.to_owned()).send().await.unwrap()).await.0,
+            200,
+            "{name}"
+        );
+    }
+    assert_eq!(stored(&app).await.len(), 1, "one text, however it was proved");
     app.finish().await;
 }
 

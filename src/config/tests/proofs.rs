@@ -41,7 +41,9 @@ fn the_webhook_secret_means_what_the_vendor_means_by_it() {
             | TextingVendor::Plivo
             | TextingVendor::Vonage
             | TextingVendor::MessageBird
-            | TextingVendor::SimpleTexting => ("pass:word", "Shared"),
+            | TextingVendor::SimpleTexting
+            | TextingVendor::Textmagic
+            | TextingVendor::ClickSend => ("pass:word", "Shared"),
         };
         let read = proofs(vendor.as_str(), secret);
         assert!(format!("{:?}", read[0]).starts_with(wanted), "{vendor}: {read:?}");

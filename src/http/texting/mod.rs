@@ -2,6 +2,7 @@
 //! over the raw bytes, before anything of them is used. Time is passed in, and
 //! the URL the vendor called comes from the settings, never from the request.
 
+mod generic;
 mod jwt;
 mod messagebird;
 mod plivo;
@@ -102,11 +103,16 @@ impl Refusal {
 /// [`Refusal`].
 pub fn may_pass(knock: Knock<'_>, texting: &Texting, now: DateTime<Utc>) -> Result<(), Refusal> {
     let sealed = Sealed::new(knock, b"", texting, now);
+    let given = |names: &[&str]| names.iter().any(|name| knock.headers.contains_key(*name));
     let signatures: &[&str] = match texting.vendor {
         _ if standard::is_meant(&sealed) => return Ok(()),
-        TextingVendor::Generic | TextingVendor::Bandwidth | TextingVendor::Infobip | TextingVendor::SimpleTexting => {
-            return check(&sealed, texting.vendor);
-        }
+        TextingVendor::Generic if given(&generic::SIGNATURES) => return Ok(()),
+        TextingVendor::Generic
+        | TextingVendor::Bandwidth
+        | TextingVendor::Infobip
+        | TextingVendor::SimpleTexting
+        | TextingVendor::Textmagic
+        | TextingVendor::ClickSend => return check(&sealed, texting.vendor),
         // Its SMS API signs among the parameters.
         TextingVendor::Vonage => return Ok(()),
         TextingVendor::Telnyx => &[telnyx::SIGNATURE],
@@ -115,8 +121,11 @@ pub fn may_pass(knock: Knock<'_>, texting: &Texting, now: DateTime<Utc>) -> Resu
         TextingVendor::Sinch => &[sinch::SIGNATURE, "authorization"],
         TextingVendor::MessageBird => &[messagebird::JWT, messagebird::SIGNATURE],
     };
-    let given = signatures.iter().any(|name| knock.headers.contains_key(*name));
-    if given { Ok(()) } else { Err(Refusal::Missing) }
+    if given(signatures) {
+        Ok(())
+    } else {
+        Err(Refusal::Missing)
+    }
 }
 
 /// Checks a delivery against everything that proves the vendor in force.
@@ -143,7 +152,7 @@ fn check(sealed: &Sealed<'_>, vendor: TextingVendor) -> Result<(), Refusal> {
         return standard::check(sealed);
     }
     match vendor {
-        TextingVendor::Generic => secrets::header(sealed),
+        TextingVendor::Generic => generic::check(sealed),
         TextingVendor::Telnyx => telnyx::check(sealed),
         TextingVendor::Twilio => twilio::check(sealed),
         TextingVendor::Plivo => plivo::check(sealed),
@@ -151,7 +160,7 @@ fn check(sealed: &Sealed<'_>, vendor: TextingVendor) -> Result<(), Refusal> {
         TextingVendor::MessageBird => messagebird::check(sealed),
         TextingVendor::Sinch => either(sinch::check(sealed), || secrets::basic(sealed)),
         TextingVendor::Bandwidth | TextingVendor::Infobip => either(secrets::path(sealed), || secrets::basic(sealed)),
-        TextingVendor::SimpleTexting => secrets::path(sealed),
+        TextingVendor::SimpleTexting | TextingVendor::Textmagic | TextingVendor::ClickSend => secrets::path(sealed),
     }
 }
 

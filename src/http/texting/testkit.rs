@@ -189,6 +189,11 @@ pub(super) fn sinch(secret: &str) -> Delivery {
         .with("x-sinch-webhook-signature-timestamp", NOW.to_string())
 }
 
+pub(super) fn generic_code(secret: &str, header: &'static str) -> Delivery {
+    let code = STANDARD.decode(sha256(secret.as_bytes(), JSON.as_bytes())).unwrap();
+    Delivery::post(JSON).with(header, hex::encode(code))
+}
+
 pub(super) fn basic(pair: &str) -> Delivery {
     Delivery::post(JSON).with("authorization", format!("Basic {}", STANDARD.encode(pair)))
 }

@@ -56,6 +56,8 @@ fn schemes() -> Vec<Scheme> {
             Delivery::post(JSON).with("x-texting-secret", SECRET),
             NOTHING,
         ),
+        scheme("generic", generic_code(SECRET, "x-texting-signature"), BODY),
+        scheme("generic", generic_code(SECRET, "x-signature"), BODY),
         Scheme {
             secrets: [public(1), public(2)],
             ..scheme("telnyx", telnyx(1), BODY_AND_TIME)
@@ -96,7 +98,7 @@ fn schemes() -> Vec<Scheme> {
             ..scheme(vendor, delivery, NOTHING)
         });
     }
-    for vendor in ["bandwidth", "infobip", "simpletexting"] {
+    for vendor in ["bandwidth", "infobip", "simpletexting", "textmagic", "clicksend"] {
         schemes.push(scheme(vendor, by_path(SECRET), NOTHING));
     }
     for vendor in ["generic", "telnyx", "simpletexting"] {

@@ -171,6 +171,11 @@ fn the_vectors_of_vendors_that_sign_the_body_hold() {
         delivery.with(name, v.text(&format!("/sinch/{name}")))
     });
     holds(&sinch, "sinch", v.text("/sinch/secret"), testkit::URL, Some(TIME));
+    for name in ["x-texting-signature", "x-signature"] {
+        let code = v.text("/seed_hmac/signature_hex");
+        let generic = v.file("seed_hmac").with(name, code);
+        holds(&generic, "generic", v.text("/seed_hmac/secret"), testkit::URL, None);
+    }
     let standard = ["webhook-id", "webhook-timestamp", "webhook-signature"]
         .into_iter()
         .fold(v.file("standard_webhooks"), |delivery, name| {

@@ -59,7 +59,9 @@ const fn delivers_by_get(vendor: TextingVendor) -> bool {
         | TextingVendor::Bandwidth
         | TextingVendor::Sinch
         | TextingVendor::Infobip
-        | TextingVendor::SimpleTexting => false,
+        | TextingVendor::SimpleTexting
+        | TextingVendor::Textmagic
+        | TextingVendor::ClickSend => false,
     }
 }
 
@@ -99,7 +101,9 @@ const fn patience(vendor: TextingVendor) -> Duration {
         | TextingVendor::Vonage
         | TextingVendor::MessageBird
         | TextingVendor::Infobip
-        | TextingVendor::SimpleTexting => Duration::from_secs(5),
+        | TextingVendor::SimpleTexting
+        | TextingVendor::Textmagic
+        | TextingVendor::ClickSend => Duration::from_secs(5),
     }
 }
 

@@ -104,10 +104,7 @@ fn texting_proofs(texting: &Texting) -> Vec<String> {
 
 /// Whether a shared secret of the vendor's stands in the path.
 fn is_path_secret(vendor: TextingVendor) -> bool {
-    matches!(
-        vendor,
-        TextingVendor::Bandwidth | TextingVendor::Infobip | TextingVendor::SimpleTexting
-    )
+    vendor.signs_nothing() || matches!(vendor, TextingVendor::Bandwidth | TextingVendor::Infobip)
 }
 
 fn ghl(settings: &Settings) -> Vec<String> {

@@ -58,6 +58,20 @@ fn a_stored_event_is_read_the_same_whoever_is_the_vendor_by_then() {
 }
 
 #[test]
+fn the_word_of_a_vendor_that_signs_nothing_is_known_as_such() {
+    let number = json!({"type": "INCOMING_MESSAGE", "status": "received", "values": {"contactPhone": "6195550111"},
+        "MessageUUID": "p", "from": "16195550111", "text": "START", "body": "START"});
+    for vendor in TextingVendor::ALL {
+        let Request::Events(events) = request(*vendor, number.clone(), &[]) else {
+            continue;
+        };
+        let delivery = Delivery::read(&events[0], &PhoneHint::International);
+        let nothing = ["simpletexting", "textmagic", "clicksend"].contains(&vendor.as_str());
+        assert_eq!(delivery.unsigned, nothing, "{vendor}");
+    }
+}
+
+#[test]
 fn a_deep_request_can_still_be_read_back_from_its_row() {
     let mut deep = json!(1);
     for _ in 0..126 {

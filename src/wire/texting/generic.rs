@@ -79,7 +79,9 @@ impl Delivery {
             error_code,
             part: if made_here { part(message) } else { None },
             joined: super::notice::texts(json::array(payload, &["joined.events"]), "id"),
-            unsigned: json::text(payload, &[DIALECT]).as_deref() == Some(TextingVendor::SimpleTexting.as_str()),
+            unsigned: json::text(payload, &[DIALECT])
+                .and_then(|dialect| TextingVendor::parse(&dialect))
+                .is_some_and(TextingVendor::signs_nothing),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::notice::{Notice, Party, flat, texts, time};
 use super::status::status;
-use crate::domain::{TextDirection, VendorSignal};
+use crate::domain::VendorSignal;
 use crate::wire::json::{array, text};
 
 /// The contact sent STOP.
@@ -60,10 +60,7 @@ fn of_bird<'p>(request: &'p Value, payload: &Value) -> Option<Vec<Notice<'p>>> {
 
 fn outbound<'p>(word: &str, fields: &Value, request: &'p Value) -> Notice<'p> {
     let Some(status) = status(word) else {
-        return Notice {
-            direction: Some(TextDirection::Outbound),
-            ..Notice::other(&format!("message.{}", word.to_ascii_lowercase()), request)
-        };
+        return Notice::in_state(word, request);
     };
     let error = text(fields, &["statuserrorcode"]);
     let opted_out = status.is_failure() && error.as_deref() == Some(OPTED_OUT);

@@ -1,8 +1,9 @@
-//! The texting vendors' webhooks: ten dialects in, one shape out. What is stored
+//! The texting vendors' webhooks: twelve dialects in, one shape out. What is stored
 //! of an event is the seed's shape (`generic`); for every other vendor it is made
 //! here (`Notice`), so that whoever reads a row need not know who sent it.
 
 mod bandwidth;
+mod clicksend;
 #[cfg(test)]
 mod every_dialect_tests;
 mod generic;
@@ -18,6 +19,7 @@ mod status;
 mod telnyx;
 #[cfg(test)]
 mod tests;
+mod textmagic;
 mod twilio;
 mod vonage;
 
@@ -210,5 +212,7 @@ fn notices<'p>(vendor: TextingVendor, payload: &'p Value, own: &[Phone]) -> Opti
         TextingVendor::MessageBird => messagebird::read(payload),
         TextingVendor::Infobip => infobip::read(payload),
         TextingVendor::SimpleTexting => simpletexting::read(payload),
+        TextingVendor::Textmagic => textmagic::read(payload),
+        TextingVendor::ClickSend => clicksend::read(payload, own),
     }
 }

@@ -53,6 +53,18 @@ impl<'p> Notice<'p> {
         }
     }
 
+    /// A text of ours of which the vendor has this word; one that no status is known
+    /// for becomes the event's name.
+    pub(super) fn in_state(word: &str, raw: &'p Value) -> Self {
+        match status::status(word) {
+            Some(status) => Self::moved_on(status, raw),
+            None => Self {
+                direction: Some(TextDirection::Outbound),
+                ..Self::other(&format!("message.{}", word.to_ascii_lowercase()), raw)
+            },
+        }
+    }
+
     /// An event that the vendor names.
     pub(super) fn other(name: &str, raw: &'p Value) -> Self {
         Self {

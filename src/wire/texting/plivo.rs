@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::notice::{Notice, Party, flat, numbered, time};
 use super::status::status;
-use crate::domain::{TextDirection, VendorSignal};
+use crate::domain::VendorSignal;
 use crate::wire::json::text;
 
 /// The recipient opted out.
@@ -33,10 +33,7 @@ pub(super) fn read(request: &Value) -> Option<Vec<Notice<'_>>> {
 
 fn outbound<'p>(word: &str, fields: &Value, request: &'p Value) -> Notice<'p> {
     let Some(status) = status(word) else {
-        return Notice {
-            direction: Some(TextDirection::Outbound),
-            ..Notice::other(&format!("message.{}", word.to_ascii_lowercase()), request)
-        };
+        return Notice::in_state(word, request);
     };
     // A delivered text has the code `000`.
     let error = text(fields, &["errorcode"]).filter(|_| status.is_failure());

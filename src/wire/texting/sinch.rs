@@ -88,10 +88,7 @@ fn report<'p>(told: &Value, request: &'p Value, recipient: Option<String>, batch
             signal: word.eq_ignore_ascii_case("deleted").then_some(VendorSignal::Stop),
             ..Notice::moved_on(status, request)
         },
-        None => Notice {
-            direction: Some(TextDirection::Outbound),
-            ..Notice::other(&format!("message.{}", word.to_ascii_lowercase()), request)
-        },
+        None => Notice::in_state(&word, request),
     };
     let named = recipient.clone().unwrap_or_default();
     Notice {

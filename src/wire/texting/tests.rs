@@ -285,3 +285,37 @@ fn simpletexting_s_ten_digits_are_american_and_its_unsubscription_is_a_stop() {
     let gone = json!({"type": "UNSUBSCRIBE_REPORT", "values": {"contactId": "c1", "phone": "6195550111"}});
     assert_eq!(told(vendor, gone), ["optout.stop - +16195550111>- stop"]);
 }
+
+#[test]
+fn textmagic_s_replies_are_read_in_both_its_shapes() {
+    let vendor = TextingVendor::Textmagic;
+    let reply = json!({"id": 88, "sender": "6598765432", "receiver": "18585550123", "messageTime": "2026-11-02T17:20:00+0000", "text": "Stop"});
+    assert_eq!(
+        told(vendor, reply),
+        ["message.received 88 +6598765432>+18585550123 Stop"]
+    );
+    let form = json!({"message_id": "89", "timestamp": "1793640000", "from": "16195550111", "text": "hi"});
+    assert_eq!(told(vendor, form), ["message.received 89 +16195550111>- hi"]);
+    let report = json!({"message_id": "90", "timestamp": "1793640000", "status": "d", "credits_cost": "1"});
+    assert_eq!(told(vendor, report), ["message.d 90 ->-"]);
+    assert_eq!(told(vendor, json!({"text": "from nobody"})), ["unreadable - ->-"]);
+}
+
+#[test]
+fn clicksend_s_sender_is_never_our_own_number() {
+    let vendor = TextingVendor::ClickSend;
+    let reply = |from: &str, sms: &str| {
+        json!({"from": from, "sms": sms, "to": "+18585550123", "body": "STOP", "message": "STOP",
+        "message_id": "c1", "original_body": "Your call is tomorrow", "timestamp": "1793640000"})
+    };
+    let wanted = ["message.received c1 +16195550111>+18585550123 STOP"];
+    for (from, sms) in [
+        ("16195550111", "18585550123"),
+        ("18585550123", "16195550111"),
+        ("", "16195550111"),
+    ] {
+        assert_eq!(told(vendor, reply(from, sms)), wanted, "{from} {sms}");
+    }
+    let report = json!({"message_id": "c2", "status": "Delivered", "to": "+16195550111"});
+    assert_eq!(told(vendor, report), ["message.delivered c2 ->+16195550111"]);
+}

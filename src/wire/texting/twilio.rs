@@ -42,10 +42,7 @@ pub(super) fn read(request: &Value) -> Option<Vec<Notice<'_>>> {
 fn outbound<'p>(word: &str, fields: &Value, request: &'p Value) -> Notice<'p> {
     let error = text(fields, &["errorcode"]);
     let Some(status) = status(word) else {
-        return Notice {
-            direction: Some(TextDirection::Outbound),
-            ..Notice::other(&format!("message.{word}"), request)
-        };
+        return Notice::in_state(word, request);
     };
     let opted_out = status.is_failure() && error.as_deref() == Some(UNSUBSCRIBED);
     Notice {

@@ -31,7 +31,7 @@ pub(super) fn read(request: &Value) -> Option<Vec<Notice<'_>>> {
             error: text(fields, &["err-code"]).filter(|code| code != "0"),
             from: ours,
             to: consumer,
-            ..outbound(&word, request)
+            ..Notice::in_state(&word, request)
         },
         None => received(fields, request, id.as_deref(), consumer, ours),
     };
@@ -94,7 +94,7 @@ fn messages<'p>(id: String, fields: &Value, request: &'p Value) -> Notice<'p> {
     let notice = match text(fields, &["status"]) {
         Some(word) => Notice {
             error: text(fields, &["error.code", "error.title"]),
-            ..outbound(&word, request)
+            ..Notice::in_state(&word, request)
         },
         None => Notice {
             body: text(fields, &["text", "message.content.text", "image.caption"]),
@@ -111,16 +111,6 @@ fn messages<'p>(id: String, fields: &Value, request: &'p Value) -> Notice<'p> {
         to: Party::international(text(fields, &["to", "to.number"])),
         at: time(fields, &["timestamp"]),
         ..notice
-    }
-}
-
-fn outbound<'p>(word: &str, request: &'p Value) -> Notice<'p> {
-    match status(word) {
-        Some(status) => Notice::moved_on(status, request),
-        None => Notice {
-            direction: Some(TextDirection::Outbound),
-            ..Notice::other(&format!("message.{}", word.to_ascii_lowercase()), request)
-        },
     }
 }
 
